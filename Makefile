@@ -1,0 +1,42 @@
+# Every task of the project. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ENVOY_DESCRIPTOR := envoy/bezant.binpb
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test lint format generate lock bench clean
+
+help: ## list the tasks
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# A set-up is done when its stamp carries the hash of what it was made from: running it again costs nothing.
+setup: ## make .venv with what running needs
+	@PYTHON=$(PYTHON) scripts/setup.sh run
+
+setup-dev: ## make .venv with what tests and linters need too
+	@PYTHON=$(PYTHON) scripts/setup.sh dev
+
+run: setup ## start the paper gateway, the server and Envoy
+	@$(BIN)/bezant up --paper
+
+test: setup-dev ## run every test
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup-dev ## ruff, mypy, buf, shellcheck, freshness of generated code
+	@scripts/lint.sh
+
+format: setup-dev ## format everything
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only --quiet . && $(BIN)/buf format -w proto
+
+generate: setup-dev ## make the stubs and Envoy's descriptor set from proto/
+	@$(BIN)/python scripts/generate.py
+
+lock: setup-dev ## pin the requirements anew, with hashes
+	@scripts/lock.sh
+
+bench: setup-dev ## measure against a do-nothing handler and the bare gateway
+	@$(BIN)/python -m bench
+
+clean: ## remove what set-up and runs made
+	rm -rf $(VENV) .run third_party
