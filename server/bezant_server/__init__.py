@@ -1,0 +1,1 @@
+"""bezant-grpc: one Interactive Brokers session, served to many programs as gRPC and REST."""

@@ -1,0 +1,80 @@
+-- What Envoy's transcoder leaves to do, on the way in and on the way out.
+--
+-- In: nobody but Envoy tells the server where a request came from, so what a caller wrote under those names goes first.
+-- Out: a transcoded answer gets the HTTP status, envelope and headers that the server put into its metadata, and loses
+-- what belongs to gRPC. Native gRPC and gRPC-Web answers pass as they are: there, grpc-status is the answer.
+
+local OURS = { ["x-bezant-debug-token"] = true }
+local GRPC_HEADERS = {
+  "grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-accept-encoding", "grpc-encoding",
+  "x-http-status", "x-error-envelope", "x-content-length", "x-no-content-type", "x-envoy-upstream-service-time",
+}
+
+-- An error that the server could not describe (its metadata was refused, or it died in mid-call): gRPC code to HTTP.
+local BARE_ERRORS = {
+  ["3"] = { "400", "bad_request" },
+  ["4"] = { "504", "upstream_timeout" },
+  ["8"] = { "413", "body_too_large" },
+  ["14"] = { "503", "server_unavailable" },
+}
+
+local function is_grpc(headers)
+  local kind = headers:get("content-type")
+  return kind ~= nil and kind:sub(1, 16) == "application/grpc"
+end
+
+local function forged(name, grpc)
+  if name:sub(1, 17) == "x-envoy-original-" then return true end
+  if name:sub(1, 9) == "x-bezant-" then return not OURS[name] end
+  -- gRPC takes a header of such a name for base64, and refuses the call when it is not.
+  return not grpc and name:sub(-4) == "-bin"
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local grpc = is_grpc(headers)
+  local drop = {}
+  for name, _ in pairs(headers) do
+    if forged(name, grpc) then drop[#drop + 1] = name end
+  end
+  for _, name in ipairs(drop) do headers:remove(name) end
+  headers:add("x-bezant-peer", handle:streamInfo():downstreamRemoteAddress())
+  handle:streamInfo():dynamicMetadata():set("bezant", "rest", not grpc)
+end
+
+-- What is to become of a transcoded answer: its status, its body where that changes, whether it loses its type.
+local function verdict(headers)
+  local code = headers:get("grpc-status")
+  local status = headers:get("x-http-status")
+  local envelope = headers:get("x-error-envelope")
+  if envelope ~= nil then return status, envelope end
+  if code ~= nil and code ~= "0" then
+    local bare = BARE_ERRORS[code] or { "500", "internal" }
+    return bare[1], '{"code": "' .. bare[2] .. '", "message": "the server gave no further details"}'
+  end
+  -- A body on these would stay on the connection and corrupt the next answer.
+  if status == "204" or status == "304" then return status, "" end
+  return status, nil
+end
+
+function envoy_on_response(handle)
+  local seen = handle:streamInfo():dynamicMetadata():get("bezant")
+  if seen == nil or not seen["rest"] then return end
+
+  local headers = handle:headers()
+  local status, body = verdict(headers)
+  local length = headers:get("x-content-length")
+  if status ~= nil then headers:replace(":status", status) end
+  if body == nil then
+    if length ~= nil then headers:replace("content-length", length) end
+    if headers:get("x-no-content-type") ~= nil then headers:remove("content-type") end
+  elseif body == "" then
+    headers:remove("content-type")
+    headers:remove("content-length")
+  else
+    headers:replace("content-type", "application/json")
+  end
+  for _, name in ipairs(GRPC_HEADERS) do headers:remove(name) end
+  -- Last, because waiting for the body ends the life of `headers`.
+  if body ~= nil then handle:body(true):setBytes(body) end
+end

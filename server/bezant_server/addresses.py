@@ -1,0 +1,81 @@
+"""Addresses as the configuration spells them: where we listen, and where the gateway is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bezant_server.errors import InvalidBaseUrl
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class BindAddress:
+    """A host and port to listen on; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> BindAddress:
+        """Read `host:port`; an IPv6 host stands in brackets.
+
+        Raises:
+            ValueError: the text is not of that form.
+        """
+        host, separator, port = text.strip().rpartition(":")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        elif ":" in host:
+            raise ValueError(f"'{text}' is not host:port (an IPv6 host stands in brackets, [::1]:8080)")
+        if not separator or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise ValueError(f"'{text}' is not host:port, such as 127.0.0.1:8080")
+        return cls(host, int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayUrl:
+    """Where the Client Portal Gateway's API is: `origin` + `base_path`, such as https://localhost:5000 + /v1/api."""
+
+    scheme: str
+    authority: str
+    base_path: str
+
+    @classmethod
+    def parse(cls, text: str) -> GatewayUrl:
+        """Read a URL; without a path it means the gateway's own `/v1/api`.
+
+        Raises:
+            InvalidBaseUrl: no http(s) URL of a host, or one with credentials, a query or a fragment.
+        """
+        try:
+            parts = urlsplit(text.strip())
+            port = parts.port
+        except ValueError as error:
+            raise InvalidBaseUrl(f"IBKR_GATEWAY_URL is not a URL: {error}") from None
+        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or any(map(str.isspace, text.strip())):
+            raise InvalidBaseUrl(
+                "IBKR_GATEWAY_URL must be an http or https URL with a host, such as https://localhost:5000/v1/api"
+            )
+        if parts.username is not None or parts.query or parts.fragment:
+            raise InvalidBaseUrl("IBKR_GATEWAY_URL must not hold credentials, a query or a fragment")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        authority = host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
+        return cls(parts.scheme, authority, parts.path.rstrip("/") or "/v1/api")
+
+    @property
+    def origin(self) -> str:
+        """Scheme and authority, as the Origin header spells them."""
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def socket_url(self) -> str:
+        """The WebSocket of the same API."""
+        return f"{'wss' if self.scheme == 'https' else 'ws'}://{self.authority}{self.base_path}/ws"
+
+    def __str__(self) -> str:
+        return f"{self.origin}{self.base_path}"

@@ -1,0 +1,101 @@
+"""The composition root: builds every object, starts every task, stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack
+
+from bezant.v1 import gateway_service_pb2, gateway_service_pb2_grpc, sidecar_service_pb2, sidecar_service_pb2_grpc
+from bezant_server.config import Settings
+from bezant_server.cpapi import tls
+from bezant_server.cpapi.client import CpapiClient
+from bezant_server.cpapi.jar import CookieJar
+from bezant_server.events import build as events_build
+from bezant_server.rpc.interceptor import CallInterceptor
+from bezant_server.rpc.server import GrpcServer
+from bezant_server.session.keepalive import Keepalive
+from bezant_server.sidecar.debug import DebugPages
+from bezant_server.sidecar.gateway_service import GatewayService
+from bezant_server.sidecar.rows import Rows
+from bezant_server.sidecar.service import SidecarService
+
+_log = logging.getLogger(__name__)
+
+_QUIET_RPCS = frozenset(
+    {
+        "/bezant.v1.SidecarService/GetHealth",
+        "/bezant.v1.SidecarService/PollEvents",
+        "/grpc.health.v1.Health/Check",
+    }
+)
+
+
+async def serve(settings: Settings) -> None:
+    """Run the gRPC server until SIGTERM or SIGINT.
+
+    Raises:
+        PortTakenError: an address cannot be bound.
+        OSError: BEZANT_CA_FILE cannot be read.
+    """
+    context = tls.client_context(verify=settings.verify_tls, ca_file=settings.ca_file)
+    jar = CookieJar(settings.edge_cookie_prefixes)
+    async with AsyncExitStack() as stack:
+        gateway = CpapiClient(
+            gateway=settings.gateway_url,
+            jar=jar,
+            tls=context,
+            connect_timeout=settings.connect_timeout_secs,
+            request_timeout=settings.request_timeout_secs,
+            max_response_bytes=settings.max_response_body_bytes,
+            max_connections=settings.max_connections,
+        )
+        stack.push_async_callback(gateway.aclose)
+        events = events_build.build(settings, gateway, context)
+        keepalive = Keepalive(gateway=gateway, interval=settings.keepalive_secs)
+
+        server = GrpcServer(
+            interceptor=CallInterceptor(cors_origins=frozenset(settings.cors_origins), quiet=_QUIET_RPCS),
+            max_request_bytes=settings.max_request_body_bytes,
+            max_response_bytes=settings.max_response_body_bytes,
+        )
+        sidecar = sidecar_service_pb2.DESCRIPTOR.services_by_name["SidecarService"]
+        sidecar_service_pb2_grpc.add_SidecarServiceServicer_to_server(
+            SidecarService(
+                gateway=gateway,
+                events=events.face,
+                debug=DebugPages(gateway=gateway, token=settings.debug_token),
+            ),
+            server.server,
+        )
+        forward = gateway_service_pb2.DESCRIPTOR.services_by_name["GatewayService"]
+        gateway_service_pb2_grpc.add_GatewayServiceServicer_to_server(
+            GatewayService(gateway=gateway, rows=Rows(sidecar), events_enabled=settings.events_enabled), server.server
+        )
+        port = server.listen(settings.grpc_bind)
+        if settings.envoy_socket is not None:
+            server.listen_for_envoy(settings.envoy_socket)
+
+        stop = _stop_signal()
+        await server.start([sidecar.full_name, forward.full_name])
+        _log.info(
+            "serving gRPC",
+            extra={"host": settings.grpc_bind.host, "port": port, "gateway": str(settings.gateway_url)},
+        )
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(keepalive.run()), tasks.create_task(events.run())]
+            await stop.wait()
+            _log.info("stopping")
+            await server.stop(settings.shutdown_grace_secs)
+            for task in background:
+                task.cancel()
+        _log.info("stopped")
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

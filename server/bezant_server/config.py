@@ -1,0 +1,246 @@
+"""The configuration: every variable, its default and its meaning, in one class.
+
+A variable may stand in the environment, in a `.env` file, or on the command line as a flag of the same name
+(`BEZANT_KEEPALIVE_SECS` is `--keepalive-secs`). A secret may also be read from a file: `BEZANT_DEBUG_TOKEN_FILE`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from bezant_server.addresses import BindAddress, GatewayUrl
+from bezant_server.errors import InvalidBaseUrl
+
+MEBIBYTE = 1024 * 1024
+
+
+class ConfigError(Exception):
+    """A value that cannot be used; the message names each variable at fault."""
+
+
+def _address(value: object) -> object:
+    return BindAddress.parse(value) if isinstance(value, str) else value
+
+
+def _gateway(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return GatewayUrl.parse(value)
+    except InvalidBaseUrl as error:
+        raise ValueError(error.message) from None
+
+
+def _comma_separated(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part for part in (part.strip() for part in value.split(",")) if part)
+
+
+def _blank_is_unset(value: object) -> object:
+    return None if value == "" else value
+
+
+Address = Annotated[BindAddress, BeforeValidator(_address)]
+Gateway = Annotated[GatewayUrl, BeforeValidator(_gateway)]
+CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_blank_is_unset)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0)]
+
+
+def _variable(name: str, default: Any, description: str) -> Any:
+    return Field(default=default, validation_alias=AliasChoices(name), description=description)
+
+
+class Settings(BaseSettings):
+    """What the operator decides. Durations are seconds."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+        enable_decoding=False,
+    )
+
+    gateway_url: Gateway = _variable(
+        "IBKR_GATEWAY_URL",
+        GatewayUrl("https", "localhost:5000", "/v1/api"),
+        "the Client Portal Gateway's API",
+    )
+    bind: Address = _variable(
+        "BEZANT_BIND", BindAddress("127.0.0.1", 8080), "where Envoy serves REST, gRPC and gRPC-Web"
+    )
+    grpc_bind: Address = _variable(
+        "BEZANT_GRPC_BIND", BindAddress("127.0.0.1", 50051), "where the server itself serves gRPC"
+    )
+    envoy_socket: OptionalPath = _variable(
+        "BEZANT_ENVOY_SOCKET",
+        None,
+        "the private Unix socket between Envoy and the server; `bezant up` makes one",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _variable(
+        "BEZANT_LOG_LEVEL", "INFO", "how much is logged"
+    )
+
+    verify_tls: bool = _variable("BEZANT_VERIFY_TLS", False, "verify the gateway's certificate")
+    ca_file: OptionalPath = _variable("BEZANT_CA_FILE", None, "the CA to verify it with, if not the system's")
+    connect_timeout_secs: Seconds = _variable("BEZANT_CONNECT_TIMEOUT_SECS", 10.0, "longest wait for a connection")
+    request_timeout_secs: Seconds = _variable("BEZANT_REQUEST_TIMEOUT_SECS", 30.0, "longest wait for a whole answer")
+    keepalive_secs: Seconds = _variable("BEZANT_KEEPALIVE_SECS", 60.0, "how often the session is tickled")
+    edge_cookie_prefixes: CommaSeparated = _variable(
+        "BEZANT_EDGE_COOKIE_PREFIXES",
+        (),
+        "further cookies of an edge proxy that never enter the jar, comma-separated",
+    )
+    max_connections: Count = _variable("BEZANT_MAX_CONNECTIONS", 64, "connections to the gateway, per transport")
+    max_request_body_bytes: Count = _variable(
+        "BEZANT_MAX_REQUEST_BODY_BYTES", 10 * MEBIBYTE, "largest request body taken in"
+    )
+    max_response_body_bytes: Count = _variable(
+        "BEZANT_MAX_RESPONSE_BODY_BYTES", 25 * MEBIBYTE, "largest answer of the gateway forwarded"
+    )
+    receive_timeout_secs: Seconds = _variable(
+        "BEZANT_RECEIVE_TIMEOUT_SECS", 60.0, "longest that a request may take to arrive at Envoy"
+    )
+    shutdown_grace_secs: Seconds = _variable(
+        "BEZANT_SHUTDOWN_GRACE_SECS", 10.0, "longest that calls in flight may take at shutdown"
+    )
+
+    cors_origins: CommaSeparated = _variable(
+        "BEZANT_CORS_ORIGINS", (), "web origins that may call from a browser, comma-separated"
+    )
+    allowed_hosts: CommaSeparated = _variable(
+        "BEZANT_ALLOWED_HOSTS", (), "further Host names that are ours, comma-separated"
+    )
+    debug_token: OptionalSecret = _variable("BEZANT_DEBUG_TOKEN", None, "opens /debug/jar and /debug/probe")
+
+    events_enabled: bool = _variable("BEZANT_EVENTS_ENABLED", False, "capture order, PnL and market-data events")
+    events_db_path: OptionalPath = _variable("BEZANT_EVENTS_DB_PATH", None, "SQLite file of the events history")
+    events_orders_cap: Count = _variable("BEZANT_EVENTS_ORDERS_CAP", 1000, "events held of orders")
+    events_pnl_cap: Count = _variable("BEZANT_EVENTS_PNL_CAP", 5000, "events held of PnL")
+    events_marketdata_cap: Count = _variable("BEZANT_EVENTS_MARKETDATA_CAP", 2000, "events held of each conid")
+    events_gap_cap: Count = _variable("BEZANT_EVENTS_GAP_CAP", 1000, "events held of gaps")
+    events_max_conids: Count = _variable("BEZANT_EVENTS_MAX_CONIDS", 100, "market-data lines subscribed at once")
+    events_max_frame_bytes: Count = _variable("BEZANT_EVENTS_MAX_FRAME_BYTES", MEBIBYTE, "largest frame taken in")
+    events_ready_timeout_secs: Seconds = _variable(
+        "BEZANT_EVENTS_READY_TIMEOUT_SECS",
+        5.0,
+        "longest wait for the socket's ready frame before subscribing anyway",
+    )
+    events_heartbeat_secs: Seconds = _variable(
+        "BEZANT_EVENTS_HEARTBEAT_SECS", 55.0, "how often the socket is sent `tic`"
+    )
+    events_silence_secs: Seconds = _variable(
+        "BEZANT_EVENTS_SILENCE_SECS", 30.0, "a socket silent for so long is replaced"
+    )
+    events_backoff_min_secs: Seconds = _variable(
+        "BEZANT_EVENTS_BACKOFF_MIN_SECS", 1.0, "first wait before reconnecting"
+    )
+    events_backoff_max_secs: Seconds = _variable("BEZANT_EVENTS_BACKOFF_MAX_SECS", 60.0, "longest such wait")
+    events_healthy_secs: Seconds = _variable(
+        "BEZANT_EVENTS_HEALTHY_SECS", 30.0, "a connection that lived so long resets the wait"
+    )
+    events_renew_secs: Seconds = _variable(
+        "BEZANT_EVENTS_RENEW_SECS",
+        600.0,
+        "how often a market-data line is renewed (the gateway ends it after 15 minutes)",
+    )
+    events_release_secs: Seconds = _variable(
+        "BEZANT_EVENTS_RELEASE_SECS", 300.0, "a market-data line without a reader for so long is released"
+    )
+    events_retention_orders_days: Count = _variable("BEZANT_EVENTS_RETENTION_ORDERS_DAYS", 90, "history kept of orders")
+    events_retention_pnl_days: Count = _variable("BEZANT_EVENTS_RETENTION_PNL_DAYS", 90, "history kept of PnL")
+    events_retention_marketdata_days: Count = _variable(
+        "BEZANT_EVENTS_RETENTION_MARKETDATA_DAYS", 14, "history kept of market data"
+    )
+    events_retention_gap_days: Count = _variable("BEZANT_EVENTS_RETENTION_GAP_DAYS", 365, "history kept of gaps")
+    events_retention_other_days: Count = _variable(
+        "BEZANT_EVENTS_RETENTION_OTHER_DAYS", 30, "history kept of everything else"
+    )
+    events_prune_secs: Seconds = _variable("BEZANT_EVENTS_PRUNE_SECS", 3600.0, "how often old history is pruned")
+    events_flush_secs: Seconds = _variable("BEZANT_EVENTS_FLUSH_SECS", 0.2, "longest that an event waits to be stored")
+    events_queue_cap: Count = _variable("BEZANT_EVENTS_QUEUE_CAP", 10_000, "events that may wait to be stored")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del file_secret_settings
+        return init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Secrets from the files that `NAME_FILE` variables point to."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        name = variable_name(field)
+        if not is_secret(field):
+            return None, name, False
+        path = os.environ.get(f"{name}_FILE") or self._from_dotenv(f"{name}_FILE")
+        if not path:
+            return None, name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{name}_FILE: cannot read {path}: {error}") from None
+
+    def _from_dotenv(self, name: str) -> str | None:
+        return dotenv_values(".env").get(name)
+
+    def __call__(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for field_name, field in self.settings_cls.model_fields.items():
+            value, name, _ = self.get_field_value(field, field_name)
+            if value is not None:
+                found[name] = value
+        return found
+
+
+def variable_name(field: FieldInfo) -> str:
+    """The environment variable of a field."""
+    alias = field.validation_alias
+    assert isinstance(alias, AliasChoices)  # noqa: S101  every field is declared through _variable
+    return str(alias.choices[0])
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a field holds a secret: it is then never printed, and may be read from a file."""
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def load(overrides: Mapping[str, object] | None = None) -> Settings:
+    """Read the configuration; `overrides` are variables (flags of the command line) that win over everything.
+
+    Raises:
+        ConfigError: naming every variable whose value cannot be used.
+    """
+    try:
+        return Settings(**dict(overrides or {}))  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = []
+        for detail in error.errors(include_url=False, include_input=False):
+            message = detail["msg"].removeprefix("Value error, ")
+            lines.append(f"{'.'.join(str(part) for part in detail['loc'])}: {message}")
+        raise ConfigError("\n".join(lines)) from None

@@ -1,0 +1,1 @@
+"""The transport to the Client Portal Gateway: HTTP, cookies, TLS, WebSocket. It knows nothing of gRPC or REST rows."""

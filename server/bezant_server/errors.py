@@ -1,0 +1,320 @@
+"""Everything that can go wrong, once.
+
+Each class states its code, its HTTP status and its gRPC status. The REST envelope is `{"code", "message"}`; over gRPC
+the same code, in upper case, is the `reason` of a `google.rpc.ErrorInfo`. docs/errors.md is the readable table, and a
+test holds it against this module.
+
+    BezantError
+    ├── BadRequest                  bad_request
+    │   └── MissingQueryParam       missing_query_param
+    ├── InvalidBaseUrl              invalid_base_url
+    ├── Forbidden, NotFound, MethodNotAllowed, DebugUnauthorized
+    ├── UpgradeRequired, BodyTooLarge, HeadersTooLarge, RequestTimeout, ServerUnavailable   (Envoy answers these)
+    ├── UpstreamError               what went wrong between us and the gateway
+    │   ├── NotAuthenticated, NoSession
+    │   ├── UpstreamUnreachable, UpstreamTimeout, UpstreamHttpError
+    │   ├── UpstreamStatus, UpstreamClientError
+    │   └── UpstreamDecodeError, UpstreamApiError
+    ├── EventsDisabled, EventsHistoryDisabled, EventsSubscribeFailed, CursorExpired
+    └── Internal                    internal
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from grpc import StatusCode
+
+ERROR_DOMAIN = "bezant-grpc"
+"""The `domain` of every `google.rpc.ErrorInfo` this server sends."""
+
+
+class BezantError(Exception):
+    """An error with a stable code, an HTTP status and a gRPC status.
+
+    Args:
+        message: what happened and what to do, for a human; it never holds a secret.
+        fields: further members of the REST envelope (and metadata of the ErrorInfo).
+        headers: response headers that belong to the error, such as `allow`.
+    """
+
+    code: ClassVar[str]
+    http_status: int
+    grpc_status: StatusCode
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fields: Mapping[str, str | int] | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields: Mapping[str, str | int] = fields or {}
+        self.headers = headers
+
+    @property
+    def reason(self) -> str:
+        """The code as `google.rpc.ErrorInfo.reason` spells it."""
+        return self.code.upper()
+
+    def envelope(self) -> dict[str, str | int]:
+        """The body of the REST answer."""
+        return {"code": self.code, "message": self.message, **self.fields}
+
+
+class BadRequest(BezantError):
+    """The request cannot be understood; `field` names the parameter at fault. Nothing was sent upstream."""
+
+    code = "bad_request"
+    http_status = 400
+    grpc_status = StatusCode.INVALID_ARGUMENT
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class MissingQueryParam(BadRequest):
+    """A required parameter is absent or empty. Nothing was sent upstream."""
+
+    code = "missing_query_param"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the query parameter '{name}' is required", field=name)
+
+
+class InvalidBaseUrl(BezantError):
+    """IBKR_GATEWAY_URL is not an address that can be called."""
+
+    code = "invalid_base_url"
+    http_status = 400
+    grpc_status = StatusCode.INVALID_ARGUMENT
+
+
+class Forbidden(BezantError):
+    """A cross-site request that would change state, or a Host that is not ours."""
+
+    code = "forbidden"
+    http_status = 403
+    grpc_status = StatusCode.PERMISSION_DENIED
+
+
+class NotFound(BezantError):
+    """No such path of ours, or no such topic."""
+
+    code = "not_found"
+    http_status = 404
+    grpc_status = StatusCode.NOT_FOUND
+
+
+class MethodNotAllowed(BezantError):
+    """The path exists, the method does not; the `allow` header lists those that do."""
+
+    code = "method_not_allowed"
+    http_status = 405
+    grpc_status = StatusCode.UNIMPLEMENTED
+
+    def __init__(self, message: str, *, allow: tuple[str, ...]) -> None:
+        super().__init__(message, headers=(("allow", ", ".join(allow)),))
+
+
+class DebugUnauthorized(BezantError):
+    """The debug pages want their token."""
+
+    code = "debug_unauthorized"
+    http_status = 401
+    grpc_status = StatusCode.UNAUTHENTICATED
+
+
+class UpgradeRequired(BezantError):
+    """A WebSocket upgrade: the events API is the way. Envoy answers it."""
+
+    code = "upgrade_required"
+    http_status = 426
+    grpc_status = StatusCode.UNIMPLEMENTED
+
+
+class BodyTooLarge(BezantError):
+    """The request body is over the limit."""
+
+    code = "body_too_large"
+    http_status = 413
+    grpc_status = StatusCode.RESOURCE_EXHAUSTED
+
+
+class HeadersTooLarge(BezantError):
+    """The request headers are over the limit. Envoy answers it."""
+
+    code = "headers_too_large"
+    http_status = 431
+    grpc_status = StatusCode.RESOURCE_EXHAUSTED
+
+
+class RequestTimeout(BezantError):
+    """The request did not arrive whole in time. Envoy answers it."""
+
+    code = "request_timeout"
+    http_status = 408
+    grpc_status = StatusCode.DEADLINE_EXCEEDED
+
+
+class ServerUnavailable(BezantError):
+    """The server behind Envoy is down or shutting down."""
+
+    code = "server_unavailable"
+    http_status = 503
+    grpc_status = StatusCode.UNAVAILABLE
+
+
+class UpstreamError(BezantError):
+    """Something between this server and the gateway."""
+
+
+class NotAuthenticated(UpstreamError):
+    """The gateway is not logged in: a human must log in at /sso/Login."""
+
+    code = "not_authenticated"
+    http_status = 401
+    grpc_status = StatusCode.UNAUTHENTICATED
+
+    def __init__(self, message: str = "gateway is not authenticated: log in at /sso/Login") -> None:
+        super().__init__(message)
+
+
+class NoSession(UpstreamError):
+    """Logged in, but no brokerage session ("no bridge")."""
+
+    code = "no_session"
+    http_status = 503
+    grpc_status = StatusCode.FAILED_PRECONDITION
+
+    def __init__(self, message: str = "gateway is logged in but has no brokerage session (no bridge)") -> None:
+        super().__init__(message)
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection to the gateway could be made. Nothing was sent."""
+
+    code = "upstream_unreachable"
+    http_status = 503
+    grpc_status = StatusCode.UNAVAILABLE
+
+
+class UpstreamTimeout(UpstreamError):
+    """The gateway took too long."""
+
+    code = "upstream_timeout"
+    http_status = 504
+    grpc_status = StatusCode.DEADLINE_EXCEEDED
+
+
+class UpstreamHttpError(UpstreamError):
+    """Broken HTTP, a connection lost in mid-answer, or an answer over the size limit."""
+
+    code = "upstream_http_error"
+    http_status = 502
+    grpc_status = StatusCode.UNAVAILABLE
+
+
+class UpstreamStatus(UpstreamError):
+    """The gateway's own 5xx or 429, on a call whose body is not simply forwarded."""
+
+    code = "upstream_status"
+    http_status = 502
+    grpc_status = StatusCode.UNAVAILABLE
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message, fields={"upstream_status": status})
+        self.http_status = status
+        if status == 429:
+            self.grpc_status = StatusCode.RESOURCE_EXHAUSTED
+
+
+class UpstreamClientError(UpstreamError):
+    """The gateway's other 4xx, on a call whose body is not simply forwarded."""
+
+    code = "upstream_client_error"
+    http_status = 400
+    grpc_status = StatusCode.FAILED_PRECONDITION
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message, fields={"upstream_status": status})
+        self.http_status = status
+        self.grpc_status = {
+            400: StatusCode.INVALID_ARGUMENT,
+            403: StatusCode.PERMISSION_DENIED,
+            404: StatusCode.NOT_FOUND,
+        }.get(status, StatusCode.FAILED_PRECONDITION)
+
+
+class UpstreamDecodeError(UpstreamError):
+    """HTML or broken JSON where JSON was due."""
+
+    code = "upstream_decode_error"
+    http_status = 502
+    grpc_status = StatusCode.INTERNAL
+
+
+class UpstreamApiError(UpstreamError):
+    """A 200 whose body says `{"error": …}`."""
+
+    code = "upstream_api_error"
+    http_status = 502
+    grpc_status = StatusCode.FAILED_PRECONDITION
+
+
+class EventsDisabled(BezantError):
+    """Events are not captured: BEZANT_EVENTS_ENABLED is off."""
+
+    code = "events_disabled"
+    http_status = 503
+    grpc_status = StatusCode.FAILED_PRECONDITION
+
+    def __init__(self) -> None:
+        super().__init__("events capture is disabled: start the server with BEZANT_EVENTS_ENABLED=true")
+
+
+class EventsHistoryDisabled(BezantError):
+    """Events are captured but not stored: BEZANT_EVENTS_DB_PATH is unset."""
+
+    code = "events_history_disabled"
+    http_status = 503
+    grpc_status = StatusCode.FAILED_PRECONDITION
+
+    def __init__(self) -> None:
+        super().__init__("events history is disabled: start the server with BEZANT_EVENTS_DB_PATH set")
+
+
+class EventsSubscribeFailed(BezantError):
+    """A market-data line could not be subscribed upstream."""
+
+    code = "events_subscribe_failed"
+    http_status = 502
+    grpc_status = StatusCode.UNAVAILABLE
+
+
+class CursorExpired(BezantError):
+    """The cursor cannot be served: older than the ring, ahead of the newest, or from before a restart."""
+
+    code = "cursor_expired"
+    http_status = 412
+    grpc_status = StatusCode.OUT_OF_RANGE
+
+    def __init__(self, message: str, *, head_cursor: int, reset_epoch: int) -> None:
+        super().__init__(message, fields={"head_cursor": head_cursor, "reset_epoch": reset_epoch})
+        self.head_cursor = head_cursor
+        self.reset_epoch = reset_epoch
+
+
+class Internal(BezantError):
+    """A defect of ours. The details are in the log, under the request id, and nowhere else."""
+
+    code = "internal"
+    http_status = 500
+    grpc_status = StatusCode.INTERNAL
+
+    def __init__(self) -> None:
+        super().__init__("internal error: the server's log has the details under this request's x-request-id")

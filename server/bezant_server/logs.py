@@ -1,0 +1,62 @@
+"""Logging: JSON lines for machines, readable text on a terminal, the request id on every line of a request."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TextIO
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request that the current task serves."""
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, request id, and what the caller put in `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= _extras(record)
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """The same for human eyes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        extras = " ".join(f"{key}={value}" for key, value in _extras(record).items())
+        line = f"{time} {record.levelname:<7} {record.name}: {record.getMessage()}{'  ' if extras else ''}{extras}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def configure(level: str, stream: TextIO | None = None) -> None:
+    """Send this program's log to `stream` (standard error by default); libraries are heard from WARNING on."""
+    stream = stream or sys.stderr
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TextFormatter() if stream.isatty() else JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("bezant_server").setLevel(level)
+
+
+def _extras(record: logging.LogRecord) -> dict[str, object]:
+    extras: dict[str, object] = {}
+    if identity := request_id.get():
+        extras["request_id"] = identity
+    extras |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    return extras

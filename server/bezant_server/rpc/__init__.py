@@ -1,0 +1,1 @@
+"""What every RPC passes: request ids, errors, the browser guard, logging; and the gRPC server itself."""

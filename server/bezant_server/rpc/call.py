@@ -1,0 +1,63 @@
+"""The call being served, as handlers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """The REST request that Envoy transcoded into this call.
+
+    Attributes:
+        method: upper case.
+        path: undecoded, without the query.
+        query: undecoded, without the question mark.
+    """
+
+    method: str
+    path: str
+    query: str
+
+    @property
+    def target(self) -> str:
+        """Path and query as the caller sent them."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One RPC.
+
+    Attributes:
+        method: the RPC's full name, `/bezant.v1.SidecarService/GetHealth`.
+        request_id: given by the caller, or made.
+        headers: metadata by name; the last of several entries of one name.
+        metadata: every entry in order.
+        http: the REST request behind it, or None for a gRPC caller.
+        through_envoy: whether it came over Envoy's private socket.
+    """
+
+    method: str
+    request_id: str
+    headers: Mapping[str, str]
+    metadata: Metadata
+    http: HttpRequest | None
+    through_envoy: bool
+
+
+_current: ContextVar[Call] = ContextVar("call")
+
+
+def current() -> Call:
+    """The call that the current task serves."""
+    return _current.get()
+
+
+def enter(call: Call) -> None:
+    """Make `call` the current task's."""
+    _current.set(call)

@@ -1,0 +1,154 @@
+"""The one interceptor: request id, browser guard, errors, one log line a call."""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+import grpc
+from grpc.aio import AbortError, ServerInterceptor, ServicerContext
+
+from bezant_server import logs
+from bezant_server.errors import BezantError, Internal
+from bezant_server.rpc import call as calls
+from bezant_server.rpc.browser import check_origin
+from bezant_server.rpc.call import Call, HttpRequest
+from bezant_server.rpc.status import grpc_trailers, rest_trailers
+
+_log = logging.getLogger(__name__)
+
+_ENVOY_PEER = "unix:"
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+Context = ServicerContext[Any, Any]
+
+
+class CallInterceptor(ServerInterceptor):
+    """Stands around every RPC.
+
+    Args:
+        cors_origins: web origins whose pages may change state.
+        quiet: full names of RPCs whose success is logged at DEBUG only: they are polled all day.
+    """
+
+    def __init__(self, *, cors_origins: frozenset[str], quiet: frozenset[str]) -> None:
+        self._cors_origins = cors_origins
+        self._quiet = quiet
+        self._handlers: dict[str, Any] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        method = handler_call_details.method
+        handler = self._handlers.get(method)
+        if handler is None:
+            inner = await continuation(handler_call_details)
+            if inner is None:
+                return None
+            handler = self._handlers[method] = self._wrapped(method, inner)
+        return handler
+
+    def _wrapped(self, method: str, handler: Any) -> Any:
+        if handler.request_streaming:
+            # Reflection alone takes a stream of requests; it has no errors of ours.
+            return handler
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._streaming(method, handler.unary_stream),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(method, handler.unary_unary),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def _unary(
+        self, method: str, behavior: Callable[[Any, Context], Awaitable[Any]]
+    ) -> Callable[[Any, Context], Awaitable[Any]]:
+        async def serve(request: Any, context: Context) -> Any:
+            started = perf_counter()
+            call = self._enter(method, context)
+            try:
+                check_origin(call, self._cors_origins)
+                response = await behavior(request, context)
+            except Exception as error:  # noqa: BLE001  nothing of ours may reach a caller undescribed
+                await self._fail(call, context, error, started)
+            self._log_success(call, started)
+            return response
+
+        return serve
+
+    def _streaming(
+        self, method: str, behavior: Callable[[Any, Context], AsyncIterator[Any]]
+    ) -> Callable[[Any, Context], AsyncIterator[Any]]:
+        async def serve(request: Any, context: Context) -> AsyncIterator[Any]:
+            started = perf_counter()
+            call = self._enter(method, context)
+            try:
+                check_origin(call, self._cors_origins)
+                async for response in behavior(request, context):
+                    yield response
+            except Exception as error:  # noqa: BLE001  nothing of ours may reach a caller undescribed
+                await self._fail(call, context, error, started)
+            self._log_success(call, started)
+
+        return serve
+
+    def _enter(self, method: str, context: Context) -> Call:
+        metadata: calls.Metadata = tuple(context.invocation_metadata() or ())
+        headers = {name: value for name, value in metadata if isinstance(value, str)}
+        through_envoy = context.peer().startswith(_ENVOY_PEER)
+        http = _http_request(headers) if through_envoy else None
+        given = headers.get("x-request-id", "")
+        identity = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+        call = Call(method, identity, headers, metadata, http, through_envoy)
+        calls.enter(call)
+        logs.request_id.set(identity)
+        if http is None:
+            context.set_trailing_metadata((("x-request-id", identity),))
+        return call
+
+    async def _fail(self, call: Call, context: Context, error: Exception, started: float) -> None:
+        if isinstance(error, AbortError):
+            raise error
+        if isinstance(error, BezantError):
+            level = logging.WARNING if error.http_status >= 500 else logging.INFO
+        else:
+            _log.error("a defect", exc_info=error, extra={"rpc": call.method})
+            error = Internal()
+            level = logging.ERROR
+        if _log.isEnabledFor(level):
+            _log.log(level, "failed", extra=_fields(call, started) | {"code": error.code, "reason": error.message})
+        trailers = rest_trailers(error) if call.http else grpc_trailers(error)
+        trailers.append(("x-request-id", call.request_id))
+        await context.abort(error.grpc_status, error.message, tuple(trailers))
+
+    def _log_success(self, call: Call, started: float) -> None:
+        level = logging.DEBUG if call.method in self._quiet else logging.INFO
+        if _log.isEnabledFor(level):
+            _log.log(level, "served", extra=_fields(call, started))
+
+
+def _http_request(headers: dict[str, str]) -> HttpRequest | None:
+    target = headers.get("x-envoy-original-path")
+    if target is None:
+        return None
+    path, _, query = target.partition("?")
+    return HttpRequest(headers.get("x-envoy-original-method", "GET"), path, query)
+
+
+def _fields(call: Call, started: float) -> dict[str, object]:
+    fields: dict[str, object] = {"rpc": call.method.rpartition(".")[2]}
+    if call.http:
+        fields |= {"http_method": call.http.method, "path": call.http.path}
+    fields["milliseconds"] = round((perf_counter() - started) * 1000, 1)
+    return fields

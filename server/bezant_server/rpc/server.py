@@ -1,0 +1,100 @@
+"""The gRPC server: its ports, its limits, health and reflection."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from bezant_server.addresses import BindAddress
+from bezant_server.rpc.interceptor import CallInterceptor
+
+_METADATA_BYTES = 128 * 1024
+_FRAMING_BYTES = 1024 * 1024
+
+
+class PortTakenError(Exception):
+    """Something else listens on the address."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"{address} is taken")
+        self.address = address
+
+
+class GrpcServer:
+    """A grpc.aio server with health and reflection, on a TCP address and, for Envoy, on a private Unix socket.
+
+    What Envoy says about a request is believed only on that socket, so nobody else may open it (mode 0600).
+    """
+
+    def __init__(self, *, interceptor: CallInterceptor, max_request_bytes: int, max_response_bytes: int) -> None:
+        self._health = HealthServicer()
+        self._socket: Path | None = None
+        self._services: list[str] = []
+        self.server = grpc.aio.server(
+            interceptors=[interceptor],
+            options=[
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", max_request_bytes + _FRAMING_BYTES),
+                ("grpc.max_send_message_length", max_response_bytes + _FRAMING_BYTES),
+                ("grpc.max_metadata_size", _METADATA_BYTES),
+                ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
+            ],
+        )
+
+    def listen(self, address: BindAddress) -> int:
+        """Bind the public port and return it.
+
+        Raises:
+            PortTakenError: it cannot be bound.
+        """
+        with contextlib.suppress(RuntimeError):
+            port = self.server.add_insecure_port(str(address))
+            if port:
+                return port
+        raise PortTakenError(str(address))
+
+    def listen_for_envoy(self, path: Path) -> None:
+        """Bind the private socket.
+
+        Raises:
+            PortTakenError: another server listens there.
+        """
+        if _is_served(path):
+            raise PortTakenError(str(path))
+        path.unlink(missing_ok=True)
+        self.server.add_insecure_port(f"unix:{path}")
+        path.chmod(0o600)
+        self._socket = path
+
+    async def start(self, services: Iterable[str]) -> None:
+        """Serve; health says SERVING for the whole and for each of `services`."""
+        self._services = ["", *services]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
+        names: Sequence[str] = (*self._services[1:], health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self.server)
+        await self.server.start()
+        for service in self._services:
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self, grace: float) -> None:
+        """Tell watchers first, then let calls in flight finish for `grace` seconds."""
+        await self._health.enter_graceful_shutdown()
+        await self.server.stop(grace)
+        if self._socket is not None:
+            self._socket.unlink(missing_ok=True)
+
+
+def _is_served(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True

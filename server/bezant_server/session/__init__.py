@@ -1,0 +1,1 @@
+"""The brokerage session: keeping it alive."""
