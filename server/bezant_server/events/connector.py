@@ -1,0 +1,201 @@
+"""Owns the gateway's socket: opens it, subscribes, listens, and replaces it when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from bezant_server.cpapi.classify import decode
+from bezant_server.cpapi.client import CpapiClient
+from bezant_server.cpapi.socket import FrameTooBig, GatewaySocket, SocketFailed, open_socket
+from bezant_server.errors import BezantError
+from bezant_server.events import frames
+from bezant_server.events.backoff import Backoff
+from bezant_server.events.clock import Clock, rfc3339
+from bezant_server.events.lines import Lines
+from bezant_server.events.topics import Topics
+
+_PRIMING = (
+    ("/iserver/accounts", ()),
+    ("/iserver/account/orders", (("force", "true"),)),
+    ("/iserver/account/orders", ()),
+)
+"""What the gateway wants to be asked before it tells of orders (IBKR's documentation: accounts come first; the forced
+call only clears the cache, the one after it answers)."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorTimes:
+    """Durations, in seconds, and the bound on a frame.
+
+    Attributes:
+        open_secs: longest wait for a connection, or for a request to be taken.
+        ready_secs: longest wait for the frame that says requests are heard.
+        heartbeat_secs: how often `tic` is sent.
+        silence_secs: a socket without any frame for so long is dead.
+        healthy_secs: a connection that lived so long resets the backoff.
+        max_frame_bytes: bigger frames are counted and dropped.
+    """
+
+    open_secs: float
+    ready_secs: float
+    heartbeat_secs: float
+    silence_secs: float
+    healthy_secs: float
+    max_frame_bytes: int
+
+
+@dataclass(slots=True)
+class ConnectorState:
+    """What operators see of the connector.
+
+    Attributes:
+        connected: a socket is open and ready for requests.
+        reconnect_count: connections that followed an earlier one of this process.
+        last_message_ms: when the newest frame arrived, milliseconds since 1970.
+        last_error: why the newest connection ended or could not be made, without secrets.
+        frames: how many frames of each kind arrived.
+    """
+
+    connected: bool = False
+    reconnect_count: int = 0
+    last_message_ms: int | None = None
+    last_error: str | None = None
+    frames: Counter[str] = field(default_factory=Counter)
+
+
+class Connector:
+    """Keeps one socket to the gateway open as long as it runs.
+
+    Args:
+        client: for /tickle, the cookies and the priming calls.
+        tls: the context for the gateway.
+        topics: where frames go.
+        lines: the market-data lines to subscribe.
+        times: durations and bounds.
+        backoff: the waits between attempts.
+        clock: when frames arrive.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: CpapiClient,
+        tls: ssl.SSLContext,
+        topics: Topics,
+        lines: Lines,
+        times: ConnectorTimes,
+        backoff: Backoff,
+        clock: Clock,
+    ) -> None:
+        self._client = client
+        self._tls = tls
+        self._topics = topics
+        self._lines = lines
+        self._times = times
+        self._backoff = backoff
+        self._clock = clock
+        self._disconnected_ms: int | None = None
+        self.state = ConnectorState()
+
+    async def run(self) -> NoReturn:
+        """Connect, listen and reconnect, until cancelled."""
+        while True:
+            began = self._clock.monotonic()
+            try:
+                await self._connection()
+            except* (BezantError, SocketFailed) as group:
+                self._note(_first(group))
+            finally:
+                self._disconnect()
+            if self._clock.monotonic() - began >= self._times.healthy_secs:
+                self._backoff.reset()
+            await asyncio.sleep(self._backoff.next())
+
+    async def _connection(self) -> None:
+        async with (
+            open_socket(
+                self._client,
+                self._tls,
+                open_secs=self._times.open_secs,
+                silence_secs=self._times.silence_secs,
+                max_frame_bytes=self._times.max_frame_bytes,
+            ) as socket,
+            asyncio.TaskGroup() as tasks,
+        ):
+            ready = asyncio.Event()
+            tasks.create_task(self._listen(socket, ready))
+            tasks.create_task(self._subscribe(socket, ready))
+            tasks.create_task(self._beat(socket))
+
+    async def _listen(self, socket: GatewaySocket, ready: asyncio.Event) -> NoReturn:
+        state, limit = self.state, self._times.max_frame_bytes
+        while True:
+            raw = await socket.receive()
+            frame = frames.read(raw, max_bytes=limit)
+            state.last_message_ms = self._clock.wall_ms()
+            state.frames[frame.kind] += 1
+            if frame.topic is not None:
+                self._topics.publish(frame.topic, raw)
+            elif frame.kind == frames.READY:
+                ready.set()
+            elif frame.kind in (frames.MALFORMED, frames.OVERSIZE):
+                _log.warning("dropped a %s frame of %d bytes", frame.kind, len(raw))
+
+    async def _subscribe(self, socket: GatewaySocket, ready: asyncio.Event) -> None:
+        # Requests sent before the ready frame are silently ignored (observed on a live gateway).
+        try:
+            async with asyncio.timeout(self._times.ready_secs):
+                await ready.wait()
+        except TimeoutError:
+            _log.warning("the gateway's socket was not ready within %g s; subscribing anyway", self._times.ready_secs)
+        self._connect()
+        for path, query in _PRIMING:
+            try:
+                decode(await self._client.call("GET", path, query=query, changes_state=False))
+            except BezantError as error:
+                _log.warning("priming call %s failed: %s", path, error.message)
+        await socket.send("sor+{}")
+        await socket.send("spl+{}")
+        await self._lines.attach(socket.send)
+
+    async def _beat(self, socket: GatewaySocket) -> NoReturn:
+        while True:
+            await asyncio.sleep(self._times.heartbeat_secs)
+            await socket.send("tic")
+
+    def _connect(self) -> None:
+        if self._disconnected_ms is not None:
+            self.state.reconnect_count += 1
+            self._topics.reconnected(disconnected_at=rfc3339(self._disconnected_ms))
+        self.state.connected = True
+        _log.info("capturing events; epoch %d", self._topics.reset_epoch)
+
+    def _disconnect(self) -> None:
+        self._lines.detach()
+        if self.state.connected:
+            self.state.connected = False
+            self._disconnected_ms = self._clock.wall_ms()
+
+    def _note(self, error: Exception) -> None:
+        message = str(error)
+        if isinstance(error, FrameTooBig):
+            self.state.frames[frames.OVERSIZE] += 1
+        if message != self.state.last_error or self.state.connected:
+            _log.warning("no events are captured: %s; trying again", message)
+        self.state.last_error = message
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> Exception:
+    """The earliest failure of a connection: those of its other tasks follow from it."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Exception)  # noqa: S101  the group holds what `except*` selected
+    return error

@@ -1,0 +1,60 @@
+"""The answer to one poll of a ring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bezant_server.errors import CursorExpired
+from bezant_server.events.ring import Event, Ring
+
+
+@dataclass(frozen=True, slots=True)
+class PollAnswer:
+    """What a poll found.
+
+    Attributes:
+        body: `{"events", "next_cursor", "reset_epoch"}` as JSON; None when there is nothing newer (204).
+        next_cursor: the `since` of the next poll; a 204 carries it as `x-bezant-cursor`.
+    """
+
+    body: bytes | None
+    next_cursor: int
+
+
+def poll(ring: Ring, *, since: int, limit: int, reset_epoch: int) -> PollAnswer:
+    """Events newer than the cursor `since`; 0 asks for the oldest held.
+
+    Raises:
+        CursorExpired: the cursor is ahead of the newest issued or older than the ring, or `since` is 0 and the ring has
+            dropped events since the process began: whoever starts there would miss a hole unknowingly.
+    """
+    if since == 0:
+        if ring.has_dropped:
+            raise _expired(ring, reset_epoch, "the ring has dropped older events")
+        return _found(ring.after(ring.head_cursor - 1, limit), ring.newest_cursor, reset_epoch)
+    if since > ring.newest_cursor:
+        raise _expired(ring, reset_epoch, f"cursor {since} is ahead of the newest, {ring.newest_cursor}")
+    if since < ring.head_cursor - 1:
+        raise _expired(ring, reset_epoch, f"cursor {since} is older than the ring's head, {ring.head_cursor}")
+    if since == ring.newest_cursor:
+        return PollAnswer(None, since)
+    return _found(ring.after(since, limit), since, reset_epoch)
+
+
+def _found(events: list[Event], default_cursor: int, reset_epoch: int) -> PollAnswer:
+    next_cursor = events[-1].cursor if events else default_cursor
+    body = b'{"events":[%b],"next_cursor":%d,"reset_epoch":%d}' % (
+        b",".join([event.encoded for event in events]),
+        next_cursor,
+        reset_epoch,
+    )
+    return PollAnswer(body, next_cursor)
+
+
+def _expired(ring: Ring, reset_epoch: int, what: str) -> CursorExpired:
+    head = ring.head_cursor
+    return CursorExpired(
+        f"{what}: events may have been missed; go on from since={head - 1}",
+        head_cursor=head,
+        reset_epoch=reset_epoch,
+    )
