@@ -68,6 +68,7 @@ class CpapiClient:
             client=lambda: aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=tls, limit=max_connections),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
                 max_line_size=_MAX_HEADER_BYTES,
                 max_field_size=_MAX_HEADER_BYTES,
             )

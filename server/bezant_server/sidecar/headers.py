@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import quote, urlsplit
 
 from bezant_server.addresses import GatewayUrl
+from bezant_server.cpapi.client import USER_AGENT
 from bezant_server.cpapi.messages import Headers, UpstreamResponse
 from bezant_server.rpc.call import Metadata
 
@@ -59,6 +60,9 @@ def for_gateway(metadata: Metadata, path: str, gateway: GatewayUrl) -> Headers:
         if path.startswith(_API_PREFIX):
             value = _as_own(name, value, gateway)  # noqa: PLW2901
         passed.append((name, value))
+    if not any(name == "user-agent" for name, _ in passed):
+        # IBKR's edge refuses a request without one.
+        passed.append(("user-agent", USER_AGENT))
     return tuple(passed)
 
 
