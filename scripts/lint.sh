@@ -1,0 +1,23 @@
+#!/bin/sh
+# Every linter, each named before it runs; the first that fails ends it.
+set -eu
+cd "$(dirname "$0")/.."
+bin=.venv/bin
+
+step() {
+    printf '%s\n' "lint: $1" >&2
+    shift
+    "$@"
+}
+shell_scripts() {
+    git ls-files -co --exclude-standard -- '*.sh' .ci/run
+}
+
+step "ruff check" "$bin/ruff" check --quiet .
+step "ruff format" "$bin/ruff" format --check --quiet .
+step "mypy" "$bin/mypy" --no-error-summary
+step "generated code is fresh" "$bin/python" scripts/generate.py --check
+step "buf lint" "$bin/buf" lint
+step "buf format" "$bin/buf" format --diff --exit-code proto
+# shellcheck disable=SC2046  the file names hold no spaces
+step "shellcheck" "$bin/shellcheck" $(shell_scripts)
