@@ -19,5 +19,6 @@ step "mypy" "$bin/mypy" --no-error-summary
 step "generated code is fresh" "$bin/python" scripts/generate.py --check
 step "buf lint" "$bin/buf" lint
 step "buf format" "$bin/buf" format --diff --exit-code proto
-# shellcheck disable=SC2046  the file names hold no spaces
+# The file names hold no spaces.
+# shellcheck disable=SC2046
 step "shellcheck" "$bin/shellcheck" $(shell_scripts)
