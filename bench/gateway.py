@@ -1,0 +1,165 @@
+"""A gateway that costs next to nothing: Envoy answers the API from memory over TLS, and passes the WebSocket on to a
+source of order frames."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import websockets
+import yaml
+
+from tests.support.certificates import self_signed
+
+ACCOUNTS = json.dumps(
+    [
+        {
+            "id": account,
+            "accountId": account,
+            "accountTitle": "Bench",
+            "accountStatus": 1769922000000,
+            "currency": "USD",
+            "type": "DEMO",
+            "tradingType": "STKNOPT",
+            "clearingStatus": "O",
+            "faclient": False,
+            "parent": {"mmc": [], "accountId": "", "isMParent": False, "isMChild": False, "isMultiplex": False},
+        }
+        for account in ("DU8730189", "DUP203550")
+    ]
+)
+_ANSWERS = {
+    "/v1/api/iserver/auth/status": '{"authenticated":true,"connected":true,"competing":false,"message":""}',
+    "/v1/api/tickle": '{"session":"bench","iserver":{"authStatus":{"authenticated":true,"connected":true}}}',
+    "/v1/api/portfolio/accounts": ACCOUNTS,
+    "/v1/api/iserver/accounts": '{"accounts":["DU8730189"],"selectedAccount":"DU8730189"}',
+    "/v1/api/iserver/account/orders": '{"orders":[],"snapshot":true}',
+}
+ORDER_FRAME = {
+    "topic": "sor",
+    "args": [
+        {
+            "acct": "DU8730189",
+            "conid": 265598,
+            "orderId": 473740665,
+            "sizeAndFills": "0/1",
+            "orderDesc": "Buy 1 Limit 180.00, Day",
+            "ticker": "AAPL",
+            "secType": "STK",
+            "remainingQuantity": 1.0,
+            "filledQuantity": 0.0,
+            "totalSize": 1.0,
+            "status": "Submitted",
+            "order_ccp_status": "Submitted",
+            "price": "180.00",
+            "side": "BUY",
+        }
+    ],
+}
+
+
+@asynccontextmanager
+async def socket_source(frames: int) -> AsyncIterator[int]:
+    """A WebSocket server on a free port that greets, and answers `sor` with so many order frames."""
+
+    async def serve(connection: websockets.ServerConnection) -> None:
+        await connection.send(json.dumps({"topic": "system", "success": "bench"}).encode())
+        beats = asyncio.create_task(_heartbeat(connection))
+        try:
+            async for message in connection:
+                if str(message).startswith("sor"):
+                    for _ in range(frames):
+                        await connection.send(json.dumps(ORDER_FRAME).encode())
+        finally:
+            beats.cancel()
+
+    async with websockets.serve(serve, "127.0.0.1", 0) as server:
+        yield next(iter(server.sockets)).getsockname()[1]
+
+
+async def _heartbeat(connection: websockets.ServerConnection) -> None:
+    while True:
+        await asyncio.sleep(5)
+        await connection.send(b'{"topic":"system","hb":1}')
+
+
+def config(directory: Path, *, port: int, socket_port: int) -> Path:
+    """Write Envoy's configuration of the gateway and return its path."""
+    self_signed(directory)
+    routes: list[dict[str, Any]] = [
+        {
+            "match": {"path": path},
+            "direct_response": {"status": 200, "body": {"inline_string": body}},
+            "response_headers_to_add": [
+                {
+                    "header": {"key": "content-type", "value": "application/json;charset=utf-8"},
+                    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                }
+            ],
+        }
+        for path, body in _ANSWERS.items()
+    ]
+    routes.append({"match": {"path": "/v1/api/ws"}, "route": {"cluster": "socket", "timeout": "0s"}})
+    http = "type.googleapis.com/envoy.extensions.filters"
+    manager = {
+        "@type": f"{http}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "gateway",
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{http}.http.router.v3.Router"},
+            }
+        ],
+    }
+    tls = {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "common_tls_context": {
+            "tls_certificates": [
+                {
+                    "certificate_chain": {"filename": str(directory / "gateway-cert.pem")},
+                    "private_key": {"filename": str(directory / "gateway-key.pem")},
+                }
+            ]
+        },
+    }
+    document = {
+        "static_resources": {
+            "listeners": [
+                {
+                    "name": "gateway",
+                    "address": _address(port),
+                    "filter_chains": [
+                        {
+                            "filters": [
+                                {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+                            ],
+                            "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls},
+                        }
+                    ],
+                }
+            ],
+            "clusters": [
+                {
+                    "name": "socket",
+                    "type": "STATIC",
+                    "load_assignment": {
+                        "cluster_name": "socket",
+                        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(socket_port)}}]}],
+                    },
+                }
+            ],
+        }
+    }
+    path = directory / "gateway.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def _address(port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
