@@ -1,0 +1,119 @@
+"""Market-data endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from bezant_server.paper.api.accounts import brokerage_of
+from bezant_server.paper.fields import FieldTable
+from bezant_server.paper.gateway import Gateway
+from bezant_server.paper.history import HistoryQuery
+from bezant_server.paper.http import ApiError, Route, json_response, read_object
+from bezant_server.paper.session import BrokerageSession
+
+_MAX_CONIDS, _MAX_FIELDS = 100, 50
+_CONCURRENT_HISTORY = 5
+# IBKR's old documentation: what a snapshot holds when no field is named.
+_DEFAULT_FIELDS = ("31", "82", "83", "84", "86", "7221", "7296")
+
+
+class MarketDataApi:
+    def __init__(self, gateway: Gateway, fields: FieldTable) -> None:
+        self._gateway = gateway
+        self._fields = fields
+        self._history_running = 0
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("GET", "/iserver/marketdata/snapshot", self.snapshot),
+            Route("GET", "/iserver/marketdata/history", self.history),
+            Route("POST", "/iserver/marketdata/unsubscribe", self.unsubscribe),
+            Route("GET", "/iserver/marketdata/unsubscribeall", self.unsubscribe_all),
+        ]
+
+    async def snapshot(self, request: web.Request) -> web.Response:
+        """The first sight of a conid opens its line and shows no field; so does the first sight of a field."""
+        brokerage = brokerage_of(self._gateway, primed=True)
+        conids = [part for part in request.query.get("conids", "").split(",") if part.strip()]
+        if not conids:
+            raise ApiError(400, "Bad Request: conids is required")
+        fields = [name for name in request.query.get("fields", "").split(",") if name.strip()]
+        if len(conids) > _MAX_CONIDS or len(fields) > _MAX_FIELDS:
+            raise ApiError(400, f"Bad Request: at most {_MAX_CONIDS} conids and {_MAX_FIELDS} fields")
+        wanted = [name.strip() for name in fields] or list(_DEFAULT_FIELDS)
+        rows = [self._row(brokerage, conidex.strip(), wanted) for conidex in conids]
+        return json_response([row for row in rows if row is not None])
+
+    async def history(self, request: web.Request) -> web.Response:
+        brokerage_of(self._gateway)
+        if self._history_running >= _CONCURRENT_HISTORY:
+            return json_response({"error": "Too many concurrent history requests"}, 429)
+        self._history_running += 1
+        try:
+            await asyncio.sleep(0)  # the slot is taken for as long as the request lasts, as others may see
+            return self._history(request)
+        finally:
+            self._history_running -= 1
+
+    async def unsubscribe(self, request: web.Request) -> web.Response:
+        brokerage = brokerage_of(self._gateway)
+        conid = (await read_object(request)).get("conid")
+        if conid not in brokerage.lines:
+            return json_response({"error": "unknown"}, 500)
+        del brokerage.lines[conid]
+        return json_response({"success": True})
+
+    async def unsubscribe_all(self, _request: web.Request) -> web.Response:
+        brokerage_of(self._gateway).lines.clear()
+        return json_response({"unsubscribed": True})
+
+    def _row(self, brokerage: BrokerageSession, conidex: str, wanted: list[str]) -> dict[str, Any] | None:
+        text = conidex.partition("@")[0]
+        instrument = (
+            self._gateway.universe.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 12 else None
+        )
+        if instrument is None:
+            return None
+        row: dict[str, Any] = {"conidEx": conidex, "conid": instrument.conid}
+        known = brokerage.lines.get(instrument.conid)
+        if known is None:
+            brokerage.lines[instrument.conid] = set(wanted)
+            return row
+        shown = [name for name in wanted if name in known]
+        known.update(wanted)
+        account = self._gateway.book.accounts.get(brokerage.selected_account)
+        held = account.positions.get(instrument.conid) if account else None
+        server_id = f"q{sorted(brokerage.lines).index(instrument.conid)}"
+        values = self._fields.values(instrument, shown, held)
+        if "83" in values:
+            values["83"] = f"{values['83']:.2f}"
+        return (
+            row
+            | {
+                "_updated": int(self._gateway.clock.now() * 1000),
+                "server_id": server_id,
+                "6119": server_id,
+                "6509": instrument.availability,
+            }
+            | values
+        )
+
+    def _history(self, request: web.Request) -> web.Response:
+        text = request.query.get("conid", "")
+        conid = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+        instrument = self._gateway.universe.get(conid)
+        if instrument is None:
+            return json_response({"error": "Chart data unavailable"}, 500)
+        if request.query.get("direction") == "1":
+            return json_response({"error": "Chart data unavailable"})
+        query = HistoryQuery(
+            period=request.query.get("period", ""),
+            bar=request.query.get("bar", ""),
+            start_time=request.query.get("startTime", ""),
+            source=request.query.get("source", ""),
+            outside_rth=request.query.get("outsideRth", "").lower() == "true",
+        )
+        return json_response(self._gateway.history.bars(instrument, query))

@@ -1,0 +1,189 @@
+"""The command line of the paper gateway."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bezant_server.paper.app import Address, Listener, PaperServer
+from bezant_server.paper.gateway import Gateway, Options
+from bezant_server.paper.tls import make_identity
+
+logger = logging.getLogger(__name__)
+
+_ADDRESS_ERRORS = {
+    errno.EADDRINUSE: "is taken",
+    errno.EACCES: "needs more privileges than this process has",
+    errno.EADDRNOTAVAIL: "is not an address of this machine",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the paper gateway's flags to a parser."""
+    parser.add_argument(
+        "--bind", type=_address, default="127.0.0.1:5000", metavar="HOST:PORT",
+        help="where to serve HTTPS and WebSocket; port 0 lets the system choose (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--control-bind", type=_address, default="127.0.0.1:5001", metavar="HOST:PORT",
+        help="where to serve the control endpoint, plain HTTP (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=1, help="seed of the market: the same seed, the same day")
+    parser.add_argument(
+        "--start", type=_moment, metavar="TIME",
+        help="virtual time to start at, such as 2026-03-02T14:30:00Z (default: the real time)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--speed", type=_positive, default=1.0, help="virtual seconds in a real one (default: %(default)g)"
+    )
+    parser.add_argument("--ca-file", type=Path, metavar="PATH", help="write the certificate authority there (PEM)")
+    parser.add_argument(
+        "--ready-file", type=Path, metavar="PATH",
+        help="write a JSON object with base_url, control_url and pid there once listening",
+    )  # fmt: skip
+    parser.add_argument("--logged-out", action="store_true", help="start at the login page instead of logged in")
+    parser.add_argument(
+        "--primed", action="store_true", help="start with the account lists and live orders already asked for"
+    )
+    parser.add_argument("--limits", action="store_true", help="enforce IBKR's pacing, penalty box included")
+    parser.add_argument("--market-hours", action="store_true", help="trade in US market hours only, instead of always")
+    parser.add_argument("--text-frames", action="store_true", help="send WebSocket frames as text, not binary")
+    parser.add_argument(
+        "--init-delay", type=_not_negative, default=0.0, metavar="SECONDS",
+        help="how long opening a brokerage session takes (default: %(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stale-reply-status", type=int, choices=(400, 503), default=400,
+        help="what a reply to a question that is no longer open gets (default: %(default)s)",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM; the exit status, 2 when an address or a file cannot be used."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s paper: %(message)s", force=True
+    )
+    options = Options(
+        seed=args.seed,
+        speed=args.speed,
+        start=args.start,
+        logged_out=args.logged_out,
+        limits=args.limits,
+        market_hours=args.market_hours,
+        text_frames=args.text_frames,
+        primed=args.primed,
+        init_delay=args.init_delay,
+        stale_reply_status=args.stale_reply_status,
+    )
+    return asyncio.run(
+        _serve(
+            options,
+            bind=args.bind,
+            control_bind=args.control_bind,
+            ca_file=args.ca_file,
+            ready_file=args.ready_file,
+        )
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse a command line and run."""
+    parser = argparse.ArgumentParser(prog="bezant paper", description="A simulator of IBKR's Client Portal Gateway.")
+    add_arguments(parser)
+    return run(parser.parse_args(argv))
+
+
+async def _serve(
+    options: Options, *, bind: Address, control_bind: Address, ca_file: Path | None, ready_file: Path | None
+) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stopping.set)
+    identity = make_identity()
+    server = PaperServer(Gateway(options), tls=identity.context, bind=bind, control_bind=control_bind)
+    try:
+        for listener, flag in ((server.listener, "--bind"), (server.control_listener, "--control-bind")):
+            if not await _listening(listener, flag):
+                return 2
+        server.start_clock()
+        try:
+            if ca_file is not None:
+                _write(ca_file, identity.ca_pem)
+            if ready_file is not None:
+                _write(ready_file, _announcement(server))
+        except OSError as error:
+            logger.error("cannot write %s: %s", error.filename, error.strerror)  # noqa: TRY400  # no stack for users
+            return 2
+        logger.info("serving %s, control at %s", server.base_url, server.control_url)
+        await stopping.wait()
+        logger.info("stopping")
+        return 0
+    finally:
+        await server.stop()
+
+
+async def _listening(listener: Listener, flag: str) -> bool:
+    try:
+        await listener.start()
+    except OSError as error:
+        reason = _ADDRESS_ERRORS.get(error.errno or 0, error.strerror or "cannot be used")
+        logger.error(  # noqa: TRY400  # a stack trace tells a user nothing
+            "%s %s: choose another with %s", listener.authority, reason, flag
+        )
+        return False
+    return True
+
+
+def _announcement(server: PaperServer) -> bytes:
+    return json.dumps({"base_url": server.base_url, "control_url": server.control_url, "pid": os.getpid()}).encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file so that whoever finds it finds it whole."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def _address(text: str) -> Address:
+    host, separator, port = text.strip().rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if not separator or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not host:port, such as 127.0.0.1:5000")
+    return Address(host, int(port))
+
+
+def _moment(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time, such as 2026-03-02T14:30:00Z") from None
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+
+
+def _positive(text: str) -> float:
+    value = _not_negative(text)
+    if not value:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def _not_negative(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1e6:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to 1000000")
+    return value

@@ -1,0 +1,249 @@
+"""The instruments of the paper market: stocks, one index, currency pairs, quarterly ES futures, option chains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+_OPTION_BASE = 600_000_000
+_OPTION_MONTHS = 3
+_STRIKES_EACH_SIDE = 10
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_FUTURE_CODES = {3: "H", 6: "M", 9: "U", 12: "Z"}
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A contract that can be looked up, quoted and (except an index) traded.
+
+    `price` is where its walk stands when the gateway starts, `volatility` its daily standard deviation, and
+    `availability` IBKR's field 6509: R real-time, D delayed, N not subscribed.
+    """
+
+    conid: int
+    symbol: str
+    sec_type: str
+    name: str
+    price: float
+    currency: str = "USD"
+    listing: str = "NASDAQ"
+    exchanges: str = "SMART,AMEX,NYSE,CBOE,PHLX,ISE,CHX,ARCA,NASDAQ,BATS,IEX"
+    tick: float = 0.01
+    decimals: int = 2
+    multiplier: float = 1.0
+    volatility: float = 0.015
+    daily_volume: int = 20_000_000
+    country: str = "US"
+    sector: str | None = None
+    group: str | None = None
+    category: str | None = None
+    stock_type: str = "COMMON"
+    availability: str = "RpB"
+    has_options: bool = False
+    expiry: date | None = None
+    strike: float = 0.0
+    right: str | None = None
+    underlying: int = 0
+
+    @property
+    def is_us(self) -> bool:
+        return self.country == "US"
+
+    @property
+    def wire_listing(self) -> str:
+        """The listing exchange as order rows spell it."""
+        return "NASDAQ.NMS" if self.listing == "NASDAQ" else self.listing
+
+    @property
+    def month(self) -> str | None:
+        """The contract month as `secdef` spells it, such as DEC26."""
+        return f"{_MONTHS[self.expiry.month - 1]}{self.expiry:%y}" if self.expiry else None
+
+    @property
+    def description(self) -> str:
+        """The contract in words, as position rows spell it."""
+        if self.sec_type == "OPT" and self.expiry:
+            return f"{self.symbol}   {self.month} {self.strike:g} {self.right} [{self.expiry:%y%m%d}]"
+        if self.sec_type == "FUT" and self.expiry:
+            return f"{self.symbol} {self.month}"
+        return self.symbol
+
+    def format(self, price: float) -> str:
+        """A price as IBKR writes it: a fixed number of decimals."""
+        return f"{price:.{self.decimals}f}"
+
+    def round(self, price: float) -> float:
+        """The nearest price on the instrument's tick."""
+        return round(round(price / self.tick) * self.tick, self.decimals)
+
+
+_STOCKS = (
+    Instrument(
+        265598, "AAPL", "STK", "APPLE INC", 230.0, sector="Technology", group="Computers",
+        category="Computers", has_options=True, daily_volume=55_000_000,
+    ),
+    Instrument(
+        272093, "MSFT", "STK", "MICROSOFT CORP", 420.0, sector="Technology", group="Software",
+        category="Applications Software", has_options=True,
+    ),
+    Instrument(
+        756733, "SPY", "STK", "SPDR S&P 500 ETF TRUST", 585.0, listing="ARCA", stock_type="ETF",
+        has_options=True, daily_volume=60_000_000, volatility=0.009,
+    ),
+    Instrument(
+        76792991, "TSLA", "STK", "TESLA INC", 250.0, sector="Consumer, Cyclical", group="Auto Manufacturers",
+        category="Auto-Cars/Light Trucks", has_options=True, volatility=0.03, daily_volume=90_000_000,
+    ),
+    Instrument(
+        8314, "IBM", "STK", "INTL BUSINESS MACHINES CORP", 225.0, listing="NYSE", sector="Technology",
+        group="Computers", category="Computer Services", daily_volume=4_000_000,
+    ),
+    Instrument(
+        208813720, "GOOG", "STK", "ALPHABET INC-CL C", 175.0, sector="Communications", group="Internet",
+        category="Web Portals/ISP", daily_volume=18_000_000,
+    ),
+    Instrument(
+        4815747, "NVDA", "STK", "NVIDIA CORP", 140.0, sector="Technology", group="Semiconductors",
+        category="Electronic Compo-Semicon", volatility=0.028, daily_volume=220_000_000,
+    ),
+    Instrument(
+        14204, "SAP", "STK", "SAP SE", 220.0, currency="EUR", listing="IBIS", exchanges="SMART,IBIS,FWB,TGATE",
+        country="DE", sector="Technology", group="Software", category="Enterprise Software/Serv",
+        availability="N", daily_volume=1_500_000,
+    ),
+)  # fmt: skip
+
+_PAIRS = (
+    Instrument(
+        12087792, "EUR", "CASH", "European Monetary Union Euro", 1.085, listing="IDEALPRO",
+        exchanges="IDEALPRO", tick=0.00005, decimals=5, volatility=0.005, daily_volume=0,
+    ),
+    Instrument(
+        12087797, "GBP", "CASH", "British Pound", 1.27, listing="IDEALPRO", exchanges="IDEALPRO",
+        tick=0.00005, decimals=5, volatility=0.005, daily_volume=0,
+    ),
+)  # fmt: skip
+
+_INDEX = Instrument(
+    416904, "SPX", "IND", "S&P 500 Stock Index", 5850.0, listing="CBOE", exchanges="CBOE",
+    volatility=0.009, daily_volume=0,
+)  # fmt: skip
+
+ES_UNDERLYING = Instrument(
+    11004968, "ES", "IND", "E-mini S&P 500", 5860.0, listing="CME", exchanges="CME", volatility=0.009,
+    tick=0.25, multiplier=50, daily_volume=0,
+)  # fmt: skip
+
+
+class Universe:
+    """Every instrument the gateway knows, by conid and by symbol."""
+
+    def __init__(self, start: float) -> None:
+        """Make the universe as of the virtual time `start`: futures and options that have not expired."""
+        today = datetime.fromtimestamp(start, UTC).date()
+        self._by_conid: dict[int, Instrument] = {}
+        self._add(_STOCKS)
+        self._add(_PAIRS)
+        self._add((_INDEX, ES_UNDERLYING))
+        self._add(_futures(today))
+        for place, stock in enumerate(_STOCKS):
+            if stock.has_options:
+                self._add(_options(stock, place, today))
+
+    def get(self, conid: int) -> Instrument | None:
+        return self._by_conid.get(conid)
+
+    def __iter__(self) -> Iterator[Instrument]:
+        return iter(self._by_conid.values())
+
+    def search(self, symbol: str, *, by_name: bool = False) -> list[Instrument]:
+        """The underlyings of that symbol (or whose name contains it), stocks first."""
+        wanted = symbol.strip().upper()
+        roots = [found for found in self if found.sec_type in {"STK", "IND", "CASH"}]
+        if by_name:
+            return [found for found in roots if wanted and wanted in found.name.upper()]
+        return [found for found in roots if wanted in {found.symbol, _pair_name(found)}]
+
+    def derivatives(self, underlying: int, sec_type: str, month: str | None = None) -> list[Instrument]:
+        """The futures or options on an underlying, nearest first."""
+        return [
+            found
+            for found in self
+            if found.underlying == underlying
+            and found.sec_type == sec_type
+            and (month is None or found.month == month.upper())
+        ]
+
+    def _add(self, instruments: Iterable[Instrument]) -> None:
+        for instrument in instruments:
+            self._by_conid[instrument.conid] = instrument
+
+
+def _pair_name(instrument: Instrument) -> str:
+    is_pair = instrument.sec_type == "CASH"
+    return f"{instrument.symbol}.{instrument.currency}" if is_pair else instrument.symbol
+
+
+def third_friday(year: int, month: int) -> date:
+    first = date(year, month, 1)
+    return first + timedelta(days=(4 - first.weekday()) % 7 + 14)
+
+
+def _months_from(today: date) -> Iterator[tuple[int, int]]:
+    year, month = today.year, today.month
+    while True:
+        if third_friday(year, month) >= today:
+            yield year, month
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+
+
+def _futures(today: date) -> Iterator[Instrument]:
+    made = 0
+    for year, month in _months_from(today):
+        if month not in _FUTURE_CODES:
+            continue
+        yield Instrument(
+            495_512_500 + (year - 2020) * 4 + month // 3,
+            "ES",
+            "FUT",
+            "E-mini S&P 500",
+            ES_UNDERLYING.price + 15 * made,
+            listing="CME",
+            exchanges="CME,QBALGO",
+            tick=0.25,
+            multiplier=50,
+            volatility=0.009,
+            daily_volume=1_500_000,
+            expiry=third_friday(year, month),
+            underlying=ES_UNDERLYING.conid,
+        )
+        made += 1
+        if made == 4:
+            return
+
+
+def _options(stock: Instrument, place: int, today: date) -> Iterator[Instrument]:
+    step = 5.0 if stock.price >= 100 else 1.0
+    centre = round(stock.price / step) * step
+    for serial, (year, month) in enumerate(_months_from(today)):
+        if serial == _OPTION_MONTHS:
+            return
+        for offset in range(-_STRIKES_EACH_SIDE, _STRIKES_EACH_SIDE + 1):
+            for side, right in enumerate("CP"):
+                number = (offset + _STRIKES_EACH_SIDE) * 2 + side
+                yield replace(
+                    stock,
+                    conid=_OPTION_BASE + place * 100_000 + serial * 1_000 + number,
+                    sec_type="OPT",
+                    listing="SMART",
+                    exchanges="SMART,AMEX,CBOE,PHLX,ISE,BOX,PSE,NASDAQOM,BATS",
+                    multiplier=100,
+                    daily_volume=2_000,
+                    has_options=False,
+                    stock_type="",
+                    expiry=third_friday(year, month),
+                    strike=centre + offset * step,
+                    right=right,
+                    underlying=stock.conid,
+                )
