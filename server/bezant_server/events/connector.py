@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -56,7 +57,7 @@ class ConnectorState:
     """What operators see of the connector.
 
     Attributes:
-        connected: a socket is open and ready for requests.
+        connected: a socket is open and the gateway speaks to us on it.
         reconnect_count: connections that followed an earlier one of this process.
         last_message_ms: when the newest frame arrived, milliseconds since 1970.
         last_error: why the newest connection ended or could not be made, without secrets.
@@ -110,29 +111,24 @@ class Connector:
             began = self._clock.monotonic()
             try:
                 await self._connection()
-            except* (BezantError, SocketFailed) as group:
-                self._note(_first(group))
+            except (BezantError, SocketFailed) as error:
+                self._note(error)
             finally:
-                self._disconnect()
+                self._disconnected()
             if self._clock.monotonic() - began >= self._times.healthy_secs:
                 self._backoff.reset()
             await asyncio.sleep(self._backoff.next())
 
     async def _connection(self) -> None:
-        async with (
-            open_socket(
-                self._client,
-                self._tls,
-                open_secs=self._times.open_secs,
-                silence_secs=self._times.silence_secs,
-                max_frame_bytes=self._times.max_frame_bytes,
-            ) as socket,
-            asyncio.TaskGroup() as tasks,
-        ):
+        async with open_socket(
+            self._client,
+            self._tls,
+            open_secs=self._times.open_secs,
+            silence_secs=self._times.silence_secs,
+            max_frame_bytes=self._times.max_frame_bytes,
+        ) as socket:
             ready = asyncio.Event()
-            tasks.create_task(self._listen(socket, ready))
-            tasks.create_task(self._subscribe(socket, ready))
-            tasks.create_task(self._beat(socket))
+            await _until_one_fails(self._listen(socket, ready), self._speak(socket, ready))
 
     async def _listen(self, socket: GatewaySocket, ready: asyncio.Event) -> NoReturn:
         state, limit = self.state, self._times.max_frame_bytes
@@ -141,21 +137,27 @@ class Connector:
             frame = frames.read(raw, max_bytes=limit)
             state.last_message_ms = self._clock.wall_ms()
             state.frames[frame.kind] += 1
-            if frame.topic is not None:
-                self._topics.publish(frame.topic, raw)
-            elif frame.kind == frames.READY:
+            if frame.kind == frames.READY:
+                self._connected()
                 ready.set()
+            elif frame.topic is not None:
+                self._connected()
+                self._topics.publish(frame.topic, raw)
             elif frame.kind in (frames.MALFORMED, frames.OVERSIZE):
                 _log.warning("dropped a %s frame of %d bytes", frame.kind, len(raw))
 
-    async def _subscribe(self, socket: GatewaySocket, ready: asyncio.Event) -> None:
-        # Requests sent before the ready frame are silently ignored (observed on a live gateway).
-        try:
-            async with asyncio.timeout(self._times.ready_secs):
-                await ready.wait()
-        except TimeoutError:
+    async def _speak(self, socket: GatewaySocket, ready: asyncio.Event) -> NoReturn:
+        # Requests sent before the ready frame are silently ignored (observed on a live gateway): whenever one arrives,
+        # however late, everything is asked for anew.
+        if not await _set_within(ready, self._times.ready_secs):
             _log.warning("the gateway's socket was not ready within %g s; subscribing anyway", self._times.ready_secs)
-        self._connect()
+        while True:
+            ready.clear()
+            await self._subscribe(socket)
+            while not await _set_within(ready, self._times.heartbeat_secs):
+                await socket.send("tic")
+
+    async def _subscribe(self, socket: GatewaySocket) -> None:
         for path, query in _PRIMING:
             try:
                 decode(await self._client.call("GET", path, query=query, changes_state=False))
@@ -165,19 +167,17 @@ class Connector:
         await socket.send("spl+{}")
         await self._lines.attach(socket.send)
 
-    async def _beat(self, socket: GatewaySocket) -> NoReturn:
-        while True:
-            await asyncio.sleep(self._times.heartbeat_secs)
-            await socket.send("tic")
-
-    def _connect(self) -> None:
+    def _connected(self) -> None:
+        """The gateway speaks to us. A socket that opens and stays mute is no connection, and so no gap when it ends."""
+        if self.state.connected:
+            return
         if self._disconnected_ms is not None:
             self.state.reconnect_count += 1
             self._topics.reconnected(disconnected_at=rfc3339(self._disconnected_ms))
         self.state.connected = True
         _log.info("capturing events; epoch %d", self._topics.reset_epoch)
 
-    def _disconnect(self) -> None:
+    def _disconnected(self) -> None:
         self._lines.detach()
         if self.state.connected:
             self.state.connected = False
@@ -192,10 +192,27 @@ class Connector:
         self.state.last_error = message
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> Exception:
-    """The earliest failure of a connection: those of its other tasks follow from it."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Exception)  # noqa: S101  the group holds what `except*` selected
-    return error
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _until_one_fails(*parts: Coroutine[object, object, NoReturn]) -> None:
+    """Run the parts of a connection until one raises, and raise that.
+
+    Not a TaskGroup: before Python 3.13 it forgets a cancellation that arrives while it gathers a failed child, and a
+    loop that survives failures, as the connector's does, could then not be stopped.
+    """
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

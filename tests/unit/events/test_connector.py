@@ -38,13 +38,45 @@ async def test_it_primes_and_subscribes_in_order_once_the_socket_is_ready(gatewa
         assert run.status()["connected"] is True
 
 
-async def test_a_socket_that_never_says_ready_is_subscribed_all_the_same(
+async def test_a_socket_that_says_ready_late_is_subscribed_anyway_and_once_more(
     gateway: SocketGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway.greets = False
-    async with running(gateway.url, {"BEZANT_EVENTS_READY_TIMEOUT_SECS": "0.1"}):
+    async with running(gateway.url, {"BEZANT_EVENTS_READY_TIMEOUT_SECS": "0.1"}) as run:
         await gateway.subscribed()
-    assert any("not ready within 0.1 s" in message for message in caplog.messages)
+        assert any("not ready within 0.1 s" in message for message in caplog.messages)
+        assert run.status()["connected"] is False
+        await gateway.say(GREETING)
+        await gateway.subscribed(times=2)
+        assert run.status()["connected"] is True
+        assert gateway.journal.count("open") == 1
+
+
+async def test_sockets_that_stay_mute_make_no_gaps(gateway: SocketGateway) -> None:
+    async with running(
+        gateway.url, {"BEZANT_EVENTS_READY_TIMEOUT_SECS": "0.01", "BEZANT_EVENTS_SILENCE_SECS": "0.05"}
+    ) as run:
+        await gateway.subscribed()
+        gateway.greets = False
+        await gateway.until(lambda: gateway.journal.count("open") >= 4)
+        gap = await run.poll("gap")
+        assert gap is not None
+        assert len(gap["events"]) == 1
+        gateway.greets = True
+        assert [payload["reason"] for payload in await run.payloads("gap", 2)] == [
+            "process_restart",
+            "reconnected_after_disconnect",
+        ]
+
+
+@pytest.mark.parametrize("steps", range(0, 40, 2))
+async def test_it_stops_at_whatever_moment_of_a_dying_connection(gateway: SocketGateway, steps: int) -> None:
+    async with running(gateway.url) as run:
+        await gateway.subscribed()
+        gateway.drop()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await asyncio.wait_for(run.stop(), 10)
 
 
 async def test_failing_priming_calls_are_survived(gateway: SocketGateway) -> None:
