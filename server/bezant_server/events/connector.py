@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import traceback
 from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -113,6 +114,8 @@ class Connector:
                 await self._connection()
             except (BezantError, SocketFailed) as error:
                 self._note(error)
+            except Exception as error:  # noqa: BLE001  one frame or cookie that nobody foresaw must not end the capture
+                self._note_defect(error)
             finally:
                 self._disconnected()
             if self._clock.monotonic() - began >= self._times.healthy_secs:
@@ -190,6 +193,12 @@ class Connector:
         if message != self.state.last_error or self.state.connected:
             _log.warning("no events are captured: %s; trying again", message)
         self.state.last_error = message
+
+    def _note_defect(self, error: Exception) -> None:
+        # Without the error's own message, which may quote what it choked on, such as a cookie.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        _log.error("a defect interrupted the capture: %s; trying again\n%s", type(error).__name__, where)
+        self.state.last_error = f"internal error ({type(error).__name__}): see the server's log"
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

@@ -87,6 +87,10 @@ class Lines:
             except SocketFailed as error:
                 self._forget(line)
                 raise EventsSubscribeFailed(f"conid {conid} could not be subscribed: {error}") from error
+            except asyncio.CancelledError:
+                # The reader left while the request was on its way: nobody knows whether it arrived.
+                self._forget(line)
+                raise
         return line.ring
 
     async def attach(self, send: Send) -> None:

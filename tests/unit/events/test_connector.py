@@ -235,6 +235,25 @@ async def test_the_handshake_carries_the_jar_and_the_session_and_no_secret_is_to
     assert "secret" not in caplog.text
 
 
+async def test_a_defect_of_our_own_interrupts_the_capture_but_does_not_end_it(
+    gateway: SocketGateway, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(event: object) -> None:
+        monkeypatch.undo()
+        raise ZeroDivisionError(repr(event))
+
+    async with running(gateway.url) as run:
+        await gateway.subscribed()
+        monkeypatch.setattr(run.capture.topics, "_record", broken)
+        await gateway.say(order(1))
+        await gateway.subscribed(times=2)
+        await gateway.say(order(2))
+        assert [payload["topic"] for payload in await run.payloads("orders", 3)] == ["sor", "gap", "sor"]
+        assert "ZeroDivisionError" in run.status()["last_error"]
+    assert "a defect interrupted the capture: ZeroDivisionError" in caplog.text
+    assert "payload_start" not in caplog.text
+
+
 async def test_a_line_is_subscribed_at_its_first_poll_only(gateway: SocketGateway) -> None:
     async with running(gateway.url) as run:
         await gateway.subscribed()

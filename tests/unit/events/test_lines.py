@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bezant_server.cpapi.socket import SocketFailed
@@ -40,6 +42,22 @@ async def test_a_socket_that_does_not_take_the_request_fails_the_poll_and_the_ne
     await lines.attach(sound)
     await lines.read(265598)
     assert len(asked) == 2
+
+
+async def test_a_reader_that_leaves_while_the_line_is_asked_for_leaves_no_line_behind() -> None:
+    lines = lines_of(max_lines=5)
+
+    async def slow(text: str) -> None:
+        await asyncio.Event().wait()
+
+    await lines.attach(slow)
+    reader = asyncio.create_task(lines.read(265598))
+    await asyncio.sleep(0)
+    assert list(lines.readers()) == [265598]
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    assert lines.readers() == {}
 
 
 async def test_lines_are_bounded_but_those_held_are_still_served() -> None:
