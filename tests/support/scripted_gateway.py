@@ -6,12 +6,17 @@ import asyncio
 import contextlib
 import json
 import ssl
+import threading
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 CLOSE = b""
 """An answer that is no answer: the connection is closed on receipt."""
+
+
+class Last(bytes):
+    """Bytes after which the connection is closed, whatever they say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +63,19 @@ def json_answer(document: object, status: int = 200) -> bytes:
     return answer(status, json.dumps(document))
 
 
+_NOT_FOUND = answer(404, '{"error":"Not Found","statusCode":404}')
+
+
 class ScriptedGateway:
     """Answers by method and path; keep-alive unless told to close."""
 
     def __init__(self) -> None:
         self.arrivals: list[Arrival] = []
         self._answers: dict[tuple[str, str], Answer] = {}
-        self._default: Answer = answer(404, '{"error":"Not Found","statusCode":404}')
+        self._default: Answer = _NOT_FOUND
         self._writers: set[asyncio.StreamWriter] = set()
         self._changed = asyncio.Event()
+        self.connections_accepted = 0
         self.port = 0
 
     @property
@@ -84,6 +93,12 @@ class ScriptedGateway:
         else:
             self._answers[method, path] = reply
 
+    def reset(self) -> None:
+        """Forget the script and what arrived."""
+        self.arrivals.clear()
+        self._answers.clear()
+        self._default = _NOT_FOUND
+
     def received(self, method: str, path: str) -> list[Arrival]:
         return [arrival for arrival in self.arrivals if (arrival.method, arrival.path) == (method, path)]
 
@@ -100,12 +115,20 @@ class ScriptedGateway:
                 self._changed.clear()
                 await self._changed.wait()
 
+    async def wait_until_closed(self) -> None:
+        """Wait until no connection is left."""
+        async with asyncio.timeout(20):
+            while self._writers:
+                self._changed.clear()
+                await self._changed.wait()
+
     def drop_connections(self) -> None:
         for writer in list(self._writers):
-            writer.close()
+            writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.connections_accepted += 1
         try:
             while (arrival := await _read_request(reader)) is not None:
                 self.arrivals.append(arrival)
@@ -122,12 +145,15 @@ class ScriptedGateway:
                     reply = reply.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
                 writer.write(reply)
                 await writer.drain()
+                if isinstance(reply, Last):
+                    return
                 if b"\r\nconnection: close" in reply.partition(b"\r\n\r\n")[0].lower():
                     return
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             return
         finally:
             self._writers.discard(writer)
+            self._changed.set()
             writer.close()
 
 
@@ -155,3 +181,31 @@ async def scripted_gateway(context: ssl.SSLContext) -> AsyncIterator[ScriptedGat
         server.close()
         gateway.drop_connections()
         await server.wait_closed()
+
+
+@contextlib.contextmanager
+def gateway_in_background(context: ssl.SSLContext) -> Iterator[ScriptedGateway]:
+    """Run a gateway on a free port, on an event loop and a thread of its own, for tests that block.
+
+    The script may be changed and the arrivals read from the test's thread; what waits (`wait_for`) belongs to the loop.
+    """
+    started = threading.Event()
+    running: list[tuple[ScriptedGateway, asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        async with scripted_gateway(context) as gateway:
+            running.append((gateway, asyncio.get_running_loop(), stop))
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),), name="scripted-gateway")
+    thread.start()
+    if not started.wait(20):
+        raise TimeoutError("the scripted gateway did not start")
+    gateway, loop, stop = running[0]
+    try:
+        yield gateway
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(20)
