@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import platform
 import statistics
 import sys
@@ -97,9 +98,7 @@ async def bench(connections: list[int], seconds: float, rounds: int, only: str) 
             )
             await processes.listening(ports.idle_grpc)
             await processes.listening(ports.idle_front)
-            print(
-                f"{platform.platform()}, {platform.processor() or platform.machine()}, Python {sys.version.split()[0]}"
-            )
+            print(f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}")
             print(f"{rounds} rounds of {seconds:g} s; a 100-event answer has {len(body)} bytes")
             print()
             print(f"{'':34}{'conns':>6}{'req/s':>9}{'p50 ms':>8}{'p99 ms':>8}   {'baseline':>9}{'ratio':>7}")

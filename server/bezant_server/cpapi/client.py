@@ -1,45 +1,35 @@
-"""HTTP to the gateway: two transports, one cookie jar, one deadline a call."""
+"""HTTP to the gateway: the session's cookies on every call, and the right transport for each."""
 
 from __future__ import annotations
 
-import asyncio
+import re
 import ssl
 from collections.abc import Iterable
 from urllib.parse import quote, urlencode
 
-import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
-from yarl import URL
-
 from bezant_server.addresses import GatewayUrl
 from bezant_server.cpapi.jar import CookieJar
-from bezant_server.cpapi.messages import Headers, UpstreamRequest, UpstreamResponse, lower_names
-from bezant_server.errors import (
-    InvalidBaseUrl,
-    UpstreamError,
-    UpstreamHttpError,
-    UpstreamTimeout,
-    UpstreamUnreachable,
-)
+from bezant_server.cpapi.messages import Headers, UpstreamRequest, UpstreamResponse
+from bezant_server.cpapi.transports import ChangeTransport, ReadTransport, Transport
+from bezant_server.errors import BadRequest
 
 USER_AGENT = "bezant-grpc"
 
-_MAX_HEADER_BYTES = 64 * 1024
-_STATE_KEEPALIVE_SECS = 5.0
-"""How long an idle connection may serve the next order. Short, because a gateway that closes an idle connection while
-an order is on its way leaves the outcome unknown."""
-
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-_RESENT_BY_AIOHTTP = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+_TARGET = re.compile(r"""/[!"$-~]{0,61440}""")
+"""What may stand in a request line: no blank, no fragment, nothing that is not ASCII."""
 
 
 class CpapiClient:
     """Calls the gateway with the session's cookies, and learns those it sets.
 
-    Reads go over aiohttp, which costs a quarter of the CPU. It resends an idempotent request whose kept-alive
-    connection turns out dead, and reports a POST that the gateway received as a connect timeout; so everything that
-    changes state goes over httpx's own transport, which sends a request once.
+    Args:
+        gateway: where it is.
+        jar: the cookies of the session.
+        tls: how far its certificate is trusted.
+        connect_timeout: seconds until a connection stands.
+        request_timeout: seconds until the whole answer is there.
+        max_response_bytes: of a body.
+        max_connections: open at once, for reads and for changes each.
     """
 
     def __init__(
@@ -55,30 +45,20 @@ class CpapiClient:
     ) -> None:
         self.gateway = gateway
         self.jar = jar
-        self._request_timeout = request_timeout
-        self._connect_timeout = connect_timeout
-        self._max_response_bytes = max_response_bytes
-        self._timeout = {
-            "connect": connect_timeout,
-            "pool": connect_timeout,
-            "read": request_timeout,
-            "write": request_timeout,
-        }
-        self._reads = AiohttpTransport(
-            client=lambda: aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=tls, limit=max_connections),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
-                max_line_size=_MAX_HEADER_BYTES,
-                max_field_size=_MAX_HEADER_BYTES,
+        self._reads: Transport
+        self._changes: Transport
+        self._reads, self._changes = (
+            transport(
+                origin=gateway.origin,
+                tls=tls,
+                connect_timeout=connect_timeout,
+                request_timeout=request_timeout,
+                max_response_bytes=max_response_bytes,
+                max_connections=max_connections,
             )
+            for transport in (ReadTransport, ChangeTransport)
         )
-        self._changes = httpx.AsyncHTTPTransport(
-            verify=tls,
-            http2=False,
-            limits=httpx.Limits(max_connections=max_connections, keepalive_expiry=_STATE_KEEPALIVE_SECS),
-        )
-        self._own_headers: Headers = (
+        self.own_headers: Headers = (
             ("accept", "*/*"),
             ("accept-encoding", "identity"),
             ("user-agent", USER_AGENT),
@@ -111,7 +91,7 @@ class CpapiClient:
         """
         encoded = urlencode(list(query), quote_via=quote, safe=",@")
         target = f"{self.gateway.base_path}{path}{'?' if encoded else ''}{encoded}"
-        headers = self._own_headers
+        headers = self.own_headers
         if body is not None:
             headers = (*headers, ("content-type", content_type))
         return await self.exchange(
@@ -126,8 +106,12 @@ class CpapiClient:
             UpstreamTimeout: no whole answer in time.
             UpstreamHttpError: broken HTTP, a connection lost in mid-answer, an answer over the size limit.
             InvalidBaseUrl: the gateway's address cannot be called.
+            BadRequest: the target cannot be sent.
         """
-        response = await self._exchange(request)
+        if not _TARGET.fullmatch(request.target):
+            raise BadRequest("the path must begin with / and be percent-encoded, at most 60 KiB of it", field="path")
+        transport = self._changes if request.changes_state else self._reads
+        response = await transport.send(request, self._with_cookies(request.headers))
         self.jar.learn_from_response(response.all("set-cookie"))
         return response
 
@@ -136,96 +120,11 @@ class CpapiClient:
         await self._reads.aclose()
         await self._changes.aclose()
 
-    async def _exchange(self, request: UpstreamRequest) -> UpstreamResponse:
-        if request.changes_state:
-            return await self._send(self._changes, request)
-        url = f"{self.gateway.origin}{request.target}"
-        if str(httpx.URL(url)) != url or str(URL(url)) != url:
-            # aiohttp would respell this target; httpx's own transport sends it as it stands.
-            return await self._send(self._changes, request)
-        try:
-            return await self._send(self._reads, request)
-        except UpstreamHttpError as error:
-            if request.method in _RESENT_BY_AIOHTTP or not _is_dead_connection(error.__cause__):
-                raise
-            return await self._send(self._reads, request)
-
-    async def _send(self, transport: httpx.AsyncBaseTransport, request: UpstreamRequest) -> UpstreamResponse:
-        try:
-            async with asyncio.timeout(self._request_timeout):
-                response = await transport.handle_async_request(self._http_request(request))
-                try:
-                    body = await self._read(response)
-                finally:
-                    await response.aclose()
-        except TimeoutError as error:
-            raise self._timed_out(request) from error
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError) as error:
-            raise self._failure(request, error) from error
-        return UpstreamResponse(response.status_code, lower_names(response.headers.raw), body)
-
-    def _http_request(self, request: UpstreamRequest) -> httpx.Request:
-        headers = list(request.headers)
+    def _with_cookies(self, headers: Headers) -> Headers:
         cookies = self.jar.header()
-        if cookies is not None:
-            headers.append(("cookie", cookies))
-        if request.method in ("POST", "PUT", "PATCH") or request.body:
-            headers.append(("content-length", str(len(request.body or b""))))
-        return httpx.Request(
-            request.method,
-            f"{self.gateway.origin}{request.target}",
-            headers=headers,
-            content=request.body,
-            extensions={"timeout": self._timeout, "target": request.target.encode("ascii")},
-        )
-
-    async def _read(self, response: httpx.Response) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.aiter_raw():
-            size += len(chunk)
-            if size > self._max_response_bytes:
-                raise httpx.ReadError(f"the answer is over {self._max_response_bytes} bytes")
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    def _timed_out(self, request: UpstreamRequest) -> UpstreamTimeout:
-        return UpstreamTimeout(
-            f"the gateway gave no whole answer within {self._request_timeout:g} s{_outcome(request)}"
-        )
-
-    def _failure(self, request: UpstreamRequest, error: Exception) -> UpstreamError | InvalidBaseUrl:
-        cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
-        match cause:
-            case httpx.UnsupportedProtocol() | httpx.InvalidURL() | aiohttp.InvalidURL():
-                return InvalidBaseUrl(f"the gateway's address cannot be called: {cause}")
-            case aiohttp.ConnectionTimeoutError():
-                return UpstreamUnreachable(f"no connection to {self.gateway.origin} within {self._connect_timeout:g} s")
-            case aiohttp.SocketTimeoutError() | httpx.ReadTimeout() | httpx.WriteTimeout():
-                return self._timed_out(request)
-            case aiohttp.ClientConnectorError():
-                return UpstreamUnreachable(f"cannot connect to the gateway at {self.gateway.origin}")
-            case _ if isinstance(cause, _NEVER_SENT):
-                return UpstreamUnreachable(f"cannot connect to the gateway at {self.gateway.origin}")
-            case httpx.ReadError() if str(cause).startswith("the answer is over"):
-                return UpstreamHttpError(f"{cause}{_outcome(request)}")
-            case _:
-                return UpstreamHttpError(
-                    f"the gateway broke off its answer ({type(cause).__name__}){_outcome(request)}"
-                )
+        return headers if cookies is None else (*headers, ("cookie", cookies))
 
 
 def segment(value: str) -> str:
     """A value as one path segment: nothing in it can end the segment."""
     return quote(value, safe="")
-
-
-def _outcome(request: UpstreamRequest) -> str:
-    if not request.changes_state:
-        return ""
-    return "; the request was handed over, so its outcome is unknown: look before you send it again"
-
-
-def _is_dead_connection(error: BaseException | None) -> bool:
-    cause = error.__cause__ if error is not None else None
-    return isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)

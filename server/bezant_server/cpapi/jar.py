@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -9,6 +10,8 @@ from email.utils import parsedate_to_datetime
 EDGE_COOKIE_PREFIXES = ("CF_", "AWSELBAuthSessionCookie", "_oauth2_proxy", "_vercel_", "_pomerium")
 """Cookies of proxies that may stand between a browser and this server. They are not the gateway's business, and the
 gateway refuses a request that carries cookies it does not know (observed on a live gateway: 401)."""
+
+_WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 
 
 class CookieJar:
@@ -63,6 +66,10 @@ class CookieJar:
     def _store(self, name: str, value: str) -> None:
         if not name or name.startswith(self._edge_prefixes):
             return
+        if not (name.isascii() and name.isprintable() and value.isascii() and value.isprintable()):
+            # No header can carry it, and one that tried would fail every call.
+            self._remove(name)
+            return
         if self._cookies.get(name) != value:
             self._cookies[name] = value
             self._header = None
@@ -84,9 +91,9 @@ def _is_expired(attributes: Sequence[str]) -> bool:
         name, _, value = attribute.strip().partition("=")
         match name.strip().lower():
             case "max-age":
-                text = value.strip()
-                if text.lstrip("-").isdigit():
-                    return int(text) <= 0
+                seconds = value.strip()
+                if _WHOLE_NUMBER.fullmatch(seconds):
+                    return seconds.startswith("-") or not seconds.strip("0")
             case "expires":
                 expires = _is_past(value.strip())
     return expires
@@ -95,7 +102,7 @@ def _is_expired(attributes: Sequence[str]) -> bool:
 def _is_past(date: str) -> bool:
     try:
         moment = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -10,13 +10,13 @@ from grpc.aio import ServicerContext
 
 from bezant.v1 import gateway_service_pb2 as pb
 from bezant.v1 import gateway_service_pb2_grpc as pb_grpc
-from bezant_server.cpapi.client import USER_AGENT, CpapiClient
+from bezant_server.cpapi.client import CpapiClient
 from bezant_server.cpapi.messages import READ_METHODS, Headers, UpstreamRequest, UpstreamResponse
 from bezant_server.errors import BadRequest, EventsDisabled, MethodNotAllowed, NotFound
 from bezant_server.rpc import call as calls
 from bezant_server.rpc.call import HttpRequest
 from bezant_server.sidecar import answers, headers
-from bezant_server.sidecar.rows import OWN_PREFIXES, Rows
+from bezant_server.sidecar.rows import Rows
 
 _METHODS = READ_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 _BODY_METHODS = _METHODS - READ_METHODS
@@ -44,14 +44,9 @@ class GatewayService(pb_grpc.GatewayServiceServicer):
             raise BadRequest(f"method must be one of {', '.join(sorted(_METHODS))}", field="method")
         if not request.path.startswith("/") or not request.path.isascii() or not request.path.isprintable():
             raise BadRequest("path must start with / and be percent-encoded", field="path")
-        own = (
-            ("accept", "*/*"),
-            ("accept-encoding", "identity"),
-            ("user-agent", USER_AGENT),
-            ("origin", self._gateway.gateway.origin),
-            ("referer", f"{self._gateway.gateway.origin}/"),
+        response = await self._exchange(
+            method, request.path, self._gateway.own_headers, request.content_type, request.body
         )
-        response = await self._exchange(method, request.path, own, request.content_type, request.body)
         passed = headers.for_caller(response, self._gateway.gateway)
         kind = response.header("content-type")
         if kind:
@@ -97,8 +92,8 @@ class GatewayService(pb_grpc.GatewayServiceServicer):
         allowed = self._rows.allowed(http.path)
         if allowed:
             raise MethodNotAllowed(f"{http.path} does not take {http.method}", allow=allowed)
-        if http.path.startswith(OWN_PREFIXES):
-            if http.path.startswith("/events/") and not self._events_enabled:
+        if self._rows.is_own(http.path):
+            if http.path.startswith("/events") and not self._events_enabled:
                 raise EventsDisabled
             raise NotFound(f"there is no {http.path}")
         return http

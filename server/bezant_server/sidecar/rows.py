@@ -8,8 +8,7 @@ from typing import Any
 
 from google.api import annotations_pb2
 
-OWN_PREFIXES = ("/events/", "/debug/")
-"""Below these nothing is the gateway's: what has no row is not found."""
+_OWN = re.compile("/(events|debug)(/.*)?")
 
 _VERBS = ("get", "put", "post", "delete", "patch")
 _TEMPLATE_FIELD = re.compile(r"\\\{[^}]*\\\}")
@@ -29,6 +28,11 @@ class Rows:
             (_pattern(template), tuple(sorted(methods[template])))
             for template in sorted(methods, key=lambda template: template.count("{"))
         ]
+
+    @staticmethod
+    def is_own(path: str) -> bool:
+        """Whether nothing at this path could be the gateway's: what has no row there is not found."""
+        return _OWN.fullmatch(path) is not None
 
     def allowed(self, path: str) -> tuple[str, ...]:
         """The methods of the row that `path` belongs to; empty when it belongs to none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 from google.api.httpbody_pb2 import HttpBody
 from grpc.aio import ServicerContext
@@ -155,6 +155,10 @@ def _id(name: str, value: str) -> str:
 
 def _check_json(body: bytes) -> None:
     try:
-        json.loads(body)
+        json.loads(body.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body must be JSON: {error}", field="body") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON's")
