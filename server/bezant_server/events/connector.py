@@ -103,13 +103,13 @@ class Connector:
         self._times = times
         self._backoff = backoff
         self._clock = clock
+        self._connected_since = 0.0
         self._disconnected_ms: int | None = None
         self.state = ConnectorState()
 
     async def run(self) -> NoReturn:
         """Connect, listen and reconnect, until cancelled."""
         while True:
-            began = self._clock.monotonic()
             try:
                 await self._connection()
             except (BezantError, SocketFailed) as error:
@@ -118,8 +118,6 @@ class Connector:
                 self._note_defect(error)
             finally:
                 self._disconnected()
-            if self._clock.monotonic() - began >= self._times.healthy_secs:
-                self._backoff.reset()
             await asyncio.sleep(self._backoff.next())
 
     async def _connection(self) -> None:
@@ -178,6 +176,7 @@ class Connector:
             self.state.reconnect_count += 1
             self._topics.reconnected(disconnected_at=rfc3339(self._disconnected_ms))
         self.state.connected = True
+        self._connected_since = self._clock.monotonic()
         _log.info("capturing events; epoch %d", self._topics.reset_epoch)
 
     def _disconnected(self) -> None:
@@ -185,6 +184,8 @@ class Connector:
         if self.state.connected:
             self.state.connected = False
             self._disconnected_ms = self._clock.wall_ms()
+            if self._clock.monotonic() - self._connected_since >= self._times.healthy_secs:
+                self._backoff.reset()
 
     def _note(self, error: Exception) -> None:
         message = str(error)

@@ -11,6 +11,7 @@ from aiohttp import WSMsgType
 from bezant_server.errors import CursorExpired
 from tests.support.certificates import self_signed
 from tests.unit.events.capture import running
+from tests.unit.events.clocks import ManualClock
 from tests.unit.events.socket_gateway import GREETING, SocketGateway, order, quote, socket_gateway
 
 FIELDS = '{"fields":["31","70","71","83","84","85","86","87","88","6509","7295","7296","7741","7762"]}'
@@ -172,6 +173,23 @@ async def test_a_logged_out_gateway_is_asked_again_until_it_is_logged_in(gateway
         answer = await run.poll("gap")
         assert answer is not None
         assert len(answer["events"]) == 1
+
+
+@pytest.mark.parametrize(("lived_secs", "starts_over"), [(29, False), (30, True)])
+async def test_only_a_connection_that_lived_long_enough_makes_waits_short_again(
+    gateway: SocketGateway, lived_secs: float, *, starts_over: bool
+) -> None:
+    manual = ManualClock()
+    gateway.tickle_status = 401
+    variables = {"BEZANT_EVENTS_BACKOFF_MIN_SECS": "0.001", "BEZANT_EVENTS_BACKOFF_MAX_SECS": "60"}
+    async with running(gateway.url, variables, clock=manual.clock) as run:
+        await gateway.until(lambda: gateway.journal.count("POST /tickle") == 7)
+        gateway.tickle_status = 200
+        await gateway.subscribed()
+        manual.advance(lived_secs)
+        gateway.drop()
+        await gateway.subscribed(times=2)
+        assert (run.capture._connector._backoff.next() < 0.01) is starts_over
 
 
 async def test_a_gateway_that_comes_up_later_is_found(tmp_path: Path) -> None:
