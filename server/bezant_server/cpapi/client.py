@@ -110,7 +110,9 @@ class CpapiClient:
         """
         if not _TARGET.fullmatch(request.target):
             raise BadRequest("the path must begin with / and be percent-encoded, at most 60 KiB of it", field="path")
-        transport = self._changes if request.changes_state else self._reads
+        # aiohttp's URLs lose the question mark of an empty query.
+        once = request.changes_state or request.target.endswith("?")
+        transport = self._changes if once else self._reads
         response = await transport.send(request, self._with_cookies(request.headers))
         self.jar.learn_from_response(response.all("set-cookie"))
         return response
