@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -82,9 +83,10 @@ class PaperGateway:
 
     async def acontrol(self, path: str, body: dict[str, Any] | None = None, *, method: str = "POST") -> dict[str, Any]:
         timeout = aiohttp.ClientTimeout(total=30)
+        content = io.BytesIO(json.dumps(body or {}).encode())
         async with (
             aiohttp.ClientSession(timeout=timeout) as client,
-            client.request(method, self.control_url + path, json=body or {}) as response,
+            client.request(method, self.control_url + path, data=content) as response,
         ):
             answer: dict[str, Any] = await response.json()
             if response.status != 200:

@@ -137,7 +137,10 @@ def api_app(gateway: Gateway, fields: FieldTable, sockets: Sockets) -> web.Appli
         for area in areas:
             for route in area.routes():
                 for path in (route.path, f"{route.path}/"):
-                    app.router.add_route(route.method, prefix + path, route.handler)
-        app.router.add_route("GET", f"{prefix}/ws", sockets.endpoint)
+                    if route.method == "GET":
+                        app.router.add_get(prefix + path, route.handler)  # HEAD too
+                    else:
+                        app.router.add_route(route.method, prefix + path, route.handler)
+        app.router.add_get(f"{prefix}/ws", sockets.endpoint, allow_head=False)
     LoginPages(gateway, session_api).install(app)
     return app

@@ -119,9 +119,8 @@ class Book:
         """What one unit of a currency is worth in the base currency."""
         if currency == BASE_CURRENCY:
             return 1.0
-        for pair in self._universe.search(f"{currency}.{BASE_CURRENCY}"):
-            return self._market.price(pair, self._market.step_at(self._clock.now()))
-        return 1.0
+        pair = self._universe.pair(currency, BASE_CURRENCY)
+        return self._market.price(pair, self._market.step_at(self._clock.now())) if pair else 1.0
 
     def position_figures(self, position: Position) -> tuple[float, float, float]:
         """Mark price, market value and unrealized P&L, in the instrument's currency."""

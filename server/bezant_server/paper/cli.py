@@ -62,6 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long opening a brokerage session takes (default: %(default)g)",
     )  # fmt: skip
     parser.add_argument(
+        "--greeting-delay", type=_not_negative, default=0.05, metavar="SECONDS",
+        help="how long after connecting a WebSocket is greeted (default: %(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
         "--stale-reply-status", type=int, choices=(400, 503), default=400,
         help="what a reply to a question that is no longer open gets (default: %(default)s)",
     )  # fmt: skip
@@ -82,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
         text_frames=args.text_frames,
         primed=args.primed,
         init_delay=args.init_delay,
+        greeting_delay=args.greeting_delay,
         stale_reply_status=args.stale_reply_status,
     )
     return asyncio.run(

@@ -48,6 +48,7 @@ from bezant_server.paper.socket import Sockets
 logger = logging.getLogger(__name__)
 
 _LONGEST_JUMP = 400 * 86_400
+_MAX_BODY = 64 * 1024 * 1024
 
 Action = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 Switch = Callable[[], Awaitable[None]]
@@ -68,7 +69,7 @@ class Control:
         self._returning: asyncio.Task[None] | None = None
 
     def app(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(client_max_size=_MAX_BODY)
         posts: dict[str, Action] = {
             "/clock/advance": self.advance,
             "/socket/drop": self.drop,
@@ -239,11 +240,12 @@ class Control:
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
                 body = json.loads(await request.read() or b"{}")
-                if not isinstance(body, dict):
-                    raise _Bad("the body must be a JSON object")
-                return web.json_response(await action(body))
             except ValueError:
-                return web.json_response({"error": "the body is not JSON"}, status=400)
+                body = None
+            if not isinstance(body, dict):
+                return web.json_response({"error": "the body must be a JSON object"}, status=400)
+            try:
+                return web.json_response(await action(body))
             except _Bad as error:
                 return web.json_response({"error": str(error)}, status=400)
 

@@ -33,6 +33,7 @@ class Options:
     text_frames: bool = False
     primed: bool = False
     init_delay: float = 0.0
+    greeting_delay: float = 0.05
     stale_reply_status: int = 400
 
 

@@ -68,11 +68,16 @@ async def read_json(request: web.Request) -> Any:
     if not body.strip():
         return {}
     try:
-        return json.loads(body)
-    except ValueError:
+        return json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
         raise ApiError(
             400, f"Failed to parse body as JSON. Content Type: {request.headers.get('Content-Type', '')}"
         ) from None
+
+
+def _no_constant(name: str) -> None:
+    """NaN and the infinities are Python's JSON, not everybody's."""
+    raise ValueError(name)
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:
@@ -95,9 +100,16 @@ def _is_foreign(request: web.Request) -> bool:
     """Whether another site's page seems to have sent a request: IBKR takes that for CSRF."""
     for name in ("Origin", "Referer"):
         value = request.headers.get(name)
-        if value is not None and urlsplit(value).netloc != request.host:
+        if value is not None and _authority(value) != request.host:
             return True
     return False
+
+
+def _authority(url: str) -> str | None:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return None
 
 
 class FrontDoor:

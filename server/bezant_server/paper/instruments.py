@@ -143,6 +143,7 @@ class Universe:
         """Make the universe as of the virtual time `start`: futures and options that have not expired."""
         today = datetime.fromtimestamp(start, UTC).date()
         self._by_conid: dict[int, Instrument] = {}
+        self._pairs = {(pair.symbol, pair.currency): pair for pair in _PAIRS}
         self._add(_STOCKS)
         self._add(_PAIRS)
         self._add((_INDEX, ES_UNDERLYING))
@@ -153,6 +154,10 @@ class Universe:
 
     def get(self, conid: int) -> Instrument | None:
         return self._by_conid.get(conid)
+
+    def pair(self, currency: str, quoted_in: str) -> Instrument | None:
+        """The currency pair that prices one currency in another."""
+        return self._pairs.get((currency, quoted_in))
 
     def __iter__(self) -> Iterator[Instrument]:
         return iter(self._by_conid.values())

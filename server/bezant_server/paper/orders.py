@@ -361,7 +361,7 @@ class OrderDesk:
             return
         child.held = False
         child.working_from = when
-        self.open_for_trading(child)
+        self._begin_working(child)
 
     def _cancel_siblings(self, order: Order) -> None:
         if order.group is None:

@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 10.0
 TICK_SECONDS = 0.5
 SLOW_TICK_SECONDS = 1.0
-GREETING_SECONDS = 0.05
 WAITING_SECONDS = 10.0
 _QUEUED_FRAMES = 5000
 _TIC_COPIES = 4
@@ -115,7 +114,7 @@ class Socket:
         writer = asyncio.create_task(self._write())
         clock = self._gateway.clock
         self._timers = [
-            clock.call_later(GREETING_SECONDS, self._greet),
+            clock.call_later(self._gateway.options.greeting_delay, self._greet),
             clock.every(HEARTBEAT_SECONDS, self._heartbeat),
             clock.every(TICK_SECONDS, self._tick),
             clock.every(SLOW_TICK_SECONDS, self._tick_slowly),

@@ -50,6 +50,7 @@ class Topics:
         self._pnl: dict[str, dict[str, Any]] | None = None
         self._summaries: dict[str, dict[str, Any]] = {}
         self._ledgers: dict[str, dict[str, Any]] = {}
+        self._wanted: dict[str, frozenset[str]] = {}
         self._next_ledger = 0.0
         self._serial = 0
         self._verbs: dict[str, Callable[[str, dict[str, Any]], None]] = {
@@ -241,9 +242,10 @@ class Topics:
         if changed:
             self._send({"topic": "spl", "args": changed})
 
-    def _open_summary(self, target: str, _args: dict[str, Any]) -> None:
+    def _open_summary(self, target: str, args: dict[str, Any]) -> None:
         if target in self._gateway.book.accounts:
             self._summaries[target] = {}
+            self._wanted[f"ssd+{target}"] = _keys(args)
             self._send_summary(target)
         else:
             self._send({"topic": f"ssd+{target}", "error": "unknown account"})
@@ -259,7 +261,7 @@ class Topics:
         rows: dict[str, Any] = {"AccountCode": {"value": account_id}}
         for key, value in amounts(self._gateway.book.value(account)).items():
             name = _SUMMARY_NAMES.get(key)
-            if name is not None:
+            if name is not None and self._wants(f"ssd+{account_id}", f"{name}-S"):
                 rows[f"{name}-S"] = {"currency": "USD", "monetaryValue": round(value, 2)}
         result = [
             {"key": key, "timestamp": stamp, "severity": 0, **row} for key, row in rows.items() if seen.get(key) != row
@@ -270,9 +272,10 @@ class Topics:
                 result.append({"key": "AccountCode", "timestamp": stamp, "severity": 0, "value": account_id})
             self._send({"result": result, "topic": f"ssd+{account_id}"})
 
-    def _open_ledger(self, target: str, _args: dict[str, Any]) -> None:
+    def _open_ledger(self, target: str, args: dict[str, Any]) -> None:
         if target in self._gateway.book.accounts:
             self._ledgers[target] = {}
+            self._wanted[f"sld+{target}"] = _keys(args)
             self._next_ledger = self._gateway.clock.now() + LEDGER_SECONDS
             self._send_ledger(target)
         else:
@@ -290,6 +293,8 @@ class Topics:
         for currency, row in rows.items():
             figures = {_LEDGER_NAMES[key]: row[key] for key in _LEDGER_NAMES}
             key = f"LedgerList{currency}"
+            if not self._wants(f"sld+{account_id}", key):
+                continue
             entry: dict[str, Any] = {"key": key, "timestamp": stamp}
             if seen.get(key) != figures:
                 entry |= figures | {"acctCode": account_id, "secondKey": currency, "severity": 0}
@@ -302,6 +307,10 @@ class Topics:
     def _instrument(self, target: str) -> Instrument | None:
         text = target.partition("@")[0]
         return self._gateway.universe.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
+    def _wants(self, topic: str, key: str) -> bool:
+        wanted = self._wanted.get(topic)
+        return not wanted or key in wanted
 
     def _next_serial(self) -> int:
         self._serial += 1
@@ -344,6 +353,12 @@ _LEDGER_NAMES = {
     "tbondsmarketvalue": "tBondsMarketValue",
     "warrantsmarketvalue": "warrantsMarketValue",
 }
+
+
+def _keys(args: dict[str, Any]) -> frozenset[str]:
+    """The `keys` a subscription names; none means all."""
+    keys = args.get("keys")
+    return frozenset(str(key) for key in keys) if isinstance(keys, list) else frozenset()
 
 
 def _parse(text: str) -> tuple[str, str, dict[str, Any] | None]:

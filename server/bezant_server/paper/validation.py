@@ -12,6 +12,7 @@ ORDER_TYPES = frozenset({"LMT", "MKT", "STP", "STOP_LIMIT", "MIDPRICE", "TRAIL",
 STOP_TYPES = frozenset({"STP", "STOP_LIMIT", "TRAIL", "TRAILLMT"})
 _TIFS = frozenset({"DAY", "GTC", "IOC", "OPG", "PAX", "OVT", "OND"})
 _MAX_COID = 64
+_LARGEST = 1e15
 _NUMBERS = ("price", "auxPrice", "quantity", "cashQty", "fxQty", "trailingAmt")
 _STRINGS = ("acctId", "cOID", "parentId", "side", "orderType", "tif", "trailingType", "conidex", "secType")
 _BOOLEANS = ("outsideRTH", "isSingleGroup", "useAdaptive", "allOrNone", "isCcyConv", "deactivated", "isClose")
@@ -132,7 +133,9 @@ def parse_order(
 def _check_types(body: dict[str, Any]) -> None:
     for name in _NUMBERS:
         value = body.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
             raise BadOrder(WRONG_TYPE)
     for name in _STRINGS:
         if not isinstance(body.get(name), str | None):

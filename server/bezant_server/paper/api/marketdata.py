@@ -16,6 +16,7 @@ from bezant_server.paper.session import BrokerageSession
 
 _MAX_CONIDS, _MAX_FIELDS = 100, 50
 _CONCURRENT_HISTORY = 5
+_TRAVEL_SECONDS = 0.02
 # IBKR's old documentation: what a snapshot holds when no field is named.
 _DEFAULT_FIELDS = ("31", "82", "83", "84", "86", "7221", "7296")
 
@@ -49,11 +50,11 @@ class MarketDataApi:
 
     async def history(self, request: web.Request) -> web.Response:
         brokerage_of(self._gateway)
-        if self._history_running >= _CONCURRENT_HISTORY:
+        if self._gateway.pacing.enabled and self._history_running >= _CONCURRENT_HISTORY:
             return json_response({"error": "Too many concurrent history requests"}, 429)
         self._history_running += 1
         try:
-            await asyncio.sleep(0)  # the slot is taken for as long as the request lasts, as others may see
+            await asyncio.sleep(_TRAVEL_SECONDS)
             return self._history(request)
         finally:
             self._history_running -= 1

@@ -29,7 +29,6 @@ class SessionApi:
             Route("GET", "/tickle", self.tickle),
             Route("POST", "/tickle", self.tickle),
             Route("POST", "/logout", self.logout),
-            Route("GET", "/logout", self.logout),
             Route("GET", "/sso/validate", self.validate),
         ]
 
