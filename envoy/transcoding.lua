@@ -1,6 +1,7 @@
 -- What Envoy's transcoder leaves to do, on the way in and on the way out.
 --
--- In: nobody but Envoy tells the server where a request came from, so what a caller wrote under those names goes first.
+-- In: nobody but Envoy tells the server where a request came from, so what a caller wrote under those names goes first;
+-- so does what gRPC would take for its own, and a body where the transcoder would take it for the request message.
 -- Out: a transcoded answer gets the HTTP status, envelope and headers that the server put into its metadata, and loses
 -- what belongs to gRPC. Native gRPC and gRPC-Web answers pass as they are: there, grpc-status is the answer.
 
@@ -23,23 +24,38 @@ local function is_grpc(headers)
   return kind ~= nil and kind:sub(1, 16) == "application/grpc"
 end
 
-local function forged(name, grpc)
-  if name:sub(1, 17) == "x-envoy-original-" then return true end
+local function unwelcome(name, value, grpc)
+  if name:sub(1, 8) == "x-envoy-" then return true end
   if name:sub(1, 9) == "x-bezant-" then return not OURS[name] end
-  -- gRPC takes a header of such a name for base64, and refuses the call when it is not.
-  return not grpc and name:sub(-4) == "-bin"
+  if grpc then return false end
+  -- A caller's grpc-timeout would be a deadline. A name in -bin promises base64, and metadata is ASCII: gRPC refuses a
+  -- call that breaks either rule.
+  return name:sub(1, 5) == "grpc-" or name:sub(-4) == "-bin" or value:find("[^ -~]") ~= nil
+end
+
+-- Whether the transcoder would read a body as the request message, whose members win over the path: the order that a
+-- DELETE cancels would be the body's choice.
+local function takes_no_body(headers)
+  local method = headers:get(":method")
+  if method == "DELETE" then return headers:get(":path"):sub(1, 10) == "/accounts/" end
+  return method == "GET" or method == "HEAD" or method == "OPTIONS"
 end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
   local grpc = is_grpc(headers)
   local drop = {}
-  for name, _ in pairs(headers) do
-    if forged(name, grpc) then drop[#drop + 1] = name end
+  for name, value in pairs(headers) do
+    if unwelcome(name, value, grpc) then drop[#drop + 1] = name end
   end
   for _, name in ipairs(drop) do headers:remove(name) end
   headers:add("x-bezant-peer", handle:streamInfo():downstreamRemoteAddress())
   handle:streamInfo():dynamicMetadata():set("bezant", "rest", not grpc)
+  -- Last, because waiting for the body ends the life of `headers`.
+  if not grpc and takes_no_body(headers) then
+    local body = handle:body()
+    if body ~= nil then body:setBytes("") end
+  end
 end
 
 -- What is to become of a transcoded answer: its status, its body where that changes, whether it loses its type.

@@ -8,7 +8,7 @@ import signal
 from contextlib import AsyncExitStack
 
 from bezant.v1 import gateway_service_pb2, gateway_service_pb2_grpc, sidecar_service_pb2, sidecar_service_pb2_grpc
-from bezant_server.config import Settings
+from bezant_server.config import ConfigError, Settings
 from bezant_server.cpapi import tls
 from bezant_server.cpapi.client import CpapiClient
 from bezant_server.cpapi.jar import CookieJar
@@ -37,9 +37,13 @@ async def serve(settings: Settings) -> None:
 
     Raises:
         PortTakenError: an address cannot be bound.
-        OSError: BEZANT_CA_FILE cannot be read.
+        SocketUnusableError: Envoy's socket cannot be bound.
+        ConfigError: BEZANT_CA_FILE cannot be used.
     """
-    context = tls.client_context(verify=settings.verify_tls, ca_file=settings.ca_file)
+    try:
+        context = tls.client_context(verify=settings.verify_tls, ca_file=settings.ca_file)
+    except OSError as error:
+        raise ConfigError(f"BEZANT_CA_FILE: cannot use {settings.ca_file}: {error}") from None
     jar = CookieJar(settings.edge_cookie_prefixes)
     async with AsyncExitStack() as stack:
         gateway = CpapiClient(
@@ -61,17 +65,19 @@ async def serve(settings: Settings) -> None:
             max_response_bytes=settings.max_response_body_bytes,
         )
         sidecar = sidecar_service_pb2.DESCRIPTOR.services_by_name["SidecarService"]
+        rows = Rows(sidecar)
         sidecar_service_pb2_grpc.add_SidecarServiceServicer_to_server(
             SidecarService(
                 gateway=gateway,
                 events=events.face,
                 debug=DebugPages(gateway=gateway, token=settings.debug_token),
+                rows=rows,
             ),
             server.server,
         )
         forward = gateway_service_pb2.DESCRIPTOR.services_by_name["GatewayService"]
         gateway_service_pb2_grpc.add_GatewayServiceServicer_to_server(
-            GatewayService(gateway=gateway, rows=Rows(sidecar), events_enabled=settings.events_enabled), server.server
+            GatewayService(gateway=gateway, rows=rows, events_enabled=settings.events_enabled), server.server
         )
         port = server.listen(settings.grpc_bind)
         if settings.envoy_socket is not None:

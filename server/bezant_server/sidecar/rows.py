@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote
 
 from google.api import annotations_pb2
+
+from bezant_server.errors import BadRequest
 
 _OWN = re.compile("/(events|debug)(/.*)?")
 
 _VERBS = ("get", "put", "post", "delete", "patch")
-_TEMPLATE_FIELD = re.compile(r"\\\{[^}]*\\\}")
+_TEMPLATE_FIELD = re.compile(r"\\\{([^}]*)\\\}")
 
 
 class Rows:
-    """Which methods a path allows, read from the `google.api.http` annotations of a service."""
+    """What a path allows and means, read from the `google.api.http` annotations of a service."""
 
     def __init__(self, service_descriptor: Any) -> None:
         methods: dict[str, list[str]] = {}
@@ -41,6 +44,23 @@ class Rows:
                 return methods
         return ()
 
+    def field(self, name: str, path: str) -> str:
+        """The decoded segment of `path` that its row binds to the field `name`; empty when there is none.
+
+        The field of the transcoded message is no substitute: Envoy lets a query parameter or a body of that name win
+        over the path, and an order would reach another account.
+
+        Raises:
+            BadRequest: it is not text in UTF-8.
+        """
+        for pattern, _ in self._rows:
+            if match := pattern.fullmatch(path):
+                try:
+                    return unquote(match.groupdict().get(name, ""), errors="strict")
+                except UnicodeDecodeError:
+                    raise BadRequest(f"{name} must be text in UTF-8", field=name) from None
+        return ""
+
 
 def _bindings(rules: Iterable[Any]) -> Iterable[tuple[str, str]]:
     for rule in rules:
@@ -52,4 +72,4 @@ def _bindings(rules: Iterable[Any]) -> Iterable[tuple[str, str]]:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile(_TEMPLATE_FIELD.sub("[^/]+", re.escape(template)) + "/?")
+    return re.compile(_TEMPLATE_FIELD.sub(r"(?P<\1>[^/]*)", re.escape(template)) + "/?")

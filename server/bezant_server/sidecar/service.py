@@ -6,6 +6,7 @@ import json
 from typing import Any, NoReturn
 
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.message import Message
 from grpc.aio import ServicerContext
 
 from bezant.v1 import sidecar_service_pb2 as pb
@@ -19,6 +20,7 @@ from bezant_server.events.api import Events
 from bezant_server.rpc import call as calls
 from bezant_server.sidecar import answers, headers
 from bezant_server.sidecar.debug import DebugPages
+from bezant_server.sidecar.rows import Rows
 
 _DEFAULT_FIELDS = "31,84,86,87"
 
@@ -32,12 +34,14 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
         gateway: the gateway, over the one session.
         events: the captured events, or what says that there are none.
         debug: the debug pages.
+        rows: what the segments of a path mean.
     """
 
-    def __init__(self, *, gateway: CpapiClient, events: Events, debug: DebugPages) -> None:
+    def __init__(self, *, gateway: CpapiClient, events: Events, debug: DebugPages, rows: Rows) -> None:
         self._gateway = gateway
         self._events = events
         self._debug = debug
+        self._rows = rows
 
     async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> HttpBody:
         response = await self._gateway.call("POST", "/iserver/auth/status", changes_state=False)
@@ -52,29 +56,29 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
         return await self._read(context, "/portfolio/accounts")
 
     async def GetAccountSummary(self, request: pb.GetAccountSummaryRequest, context: Context) -> HttpBody:
-        return await self._read(context, f"/portfolio/{_id('account_id', request.account_id)}/summary")
+        return await self._read(context, f"/portfolio/{self._id(request, 'account_id')}/summary")
 
     async def ListPositions(self, request: pb.ListPositionsRequest, context: Context) -> HttpBody:
-        account = _id("account_id", request.account_id)
+        account = self._id(request, "account_id")
         page = params.whole_number("page", request.page, default=0)
         return await self._read(context, f"/portfolio/{account}/positions/{page}")
 
     async def GetLedger(self, request: pb.GetLedgerRequest, context: Context) -> HttpBody:
-        return await self._read(context, f"/portfolio/{_id('account_id', request.account_id)}/ledger")
+        return await self._read(context, f"/portfolio/{self._id(request, 'account_id')}/ledger")
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> HttpBody:
-        _id("account_id", request.account_id)
-        return await self._read(context, "/iserver/account/orders", ("accountId", request.account_id))
+        account = self._path_field(request, "account_id")
+        return await self._read(context, "/iserver/account/orders", ("accountId", account))
 
     async def PlaceOrders(self, request: pb.PlaceOrdersRequest, context: Context) -> HttpBody:
-        account = _id("account_id", request.account_id)
+        account = self._id(request, "account_id")
         _check_json(request.body.data)
         response = await self._gateway.call("POST", f"/iserver/account/{account}/orders", body=request.body.data)
         return await self._verbatim(context, response)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: Context) -> HttpBody:
-        account = _id("account_id", request.account_id)
-        order = _id("order_id", request.order_id)
+        account = self._id(request, "account_id")
+        order = self._id(request, "order_id")
         response = await self._gateway.call("DELETE", f"/iserver/account/{account}/order/{order}")
         return await self._verbatim(context, response)
 
@@ -95,7 +99,9 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
         return await self._read(context, "/iserver/marketdata/snapshot", ("conids", conids), ("fields", fields))
 
     async def PollEvents(self, request: pb.PollEventsRequest, context: Context) -> HttpBody:
-        answer = await self._events.poll(request.topic, since=request.since, limit=request.limit, conid=request.conid)
+        answer = await self._events.poll(
+            self._path_field(request, "topic"), since=request.since, limit=request.limit, conid=request.conid
+        )
         if answer.body is None:
             await context.send_initial_metadata(
                 (("x-http-status", "204"), ("x-bezant-cursor", str(answer.next_cursor)))
@@ -109,7 +115,7 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
     async def ListEventHistory(self, request: pb.ListEventHistoryRequest, context: Context) -> HttpBody:
         return _json(
             await self._events.history(
-                request.topic,
+                self._path_field(request, "topic"),
                 since_ts=request.since_ts,
                 limit=request.limit,
                 after_cursor=request.after_cursor,
@@ -138,19 +144,24 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
         await answers.send_headers(context, response, self._gateway.gateway, content_type=kind, content_length=length)
         return answers.body_of(response, kind)
 
+    def _id(self, request: Message, name: str) -> str:
+        """An id as one segment of a path of the gateway's."""
+        return segment(self._path_field(request, name))
+
+    def _path_field(self, request: Message, name: str) -> str:
+        """A field that stands in the path. A dot segment would be resolved away on its way, and the path with it."""
+        http = calls.current().http
+        value = str(getattr(request, name)) if http is None else self._rows.field(name, http.path)
+        if not value.strip() or value in (".", ".."):
+            raise BadRequest(f"{name} must not be empty or a dot segment", field=name)
+        return value
+
     def _authorize_debug(self, query_token: str) -> None:
         self._debug.authorize(calls.current().headers.get("x-bezant-debug-token") or query_token)
 
 
 def _json(body: bytes) -> HttpBody:
     return HttpBody(content_type=answers.JSON, data=body)
-
-
-def _id(name: str, value: str) -> str:
-    """An id as one path segment. A dot segment would be resolved away on its way, and the path with it."""
-    if not value.strip() or value in (".", ".."):
-        raise BadRequest(f"{name} must not be empty or a dot segment", field=name)
-    return segment(value)
 
 
 def _check_json(body: bytes) -> None:
