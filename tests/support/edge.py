@@ -1,4 +1,4 @@
-"""The product as its REST callers meet it: `bezant serve` and Envoy, real processes on free ports, in front of a gateway.
+"""The product as REST callers meet it: `bezant serve` and Envoy, real processes on free ports, in front of a gateway.
 
 Requests are written byte for byte, because what a client library would tidy up (paths, headers, methods) is often what
 a test is about.
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 
 from bezant_server import config
 from bezant_server.local import envoy
@@ -59,7 +59,7 @@ class Connection:
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_SECS)
 
-    def __enter__(self) -> Connection:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -206,7 +206,7 @@ def running_edge(gateway: ScriptedGateway, variables: Mapping[str, str] | None =
 
 @contextlib.contextmanager
 def _reserved_port() -> Iterator[int]:
-    """A free port that nobody else is given: bound here, not listened on, and shared with whoever asks for it by number."""
+    """A free port that nobody else is given: bound here, not listened on, shared with whoever asks for it by number."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -15,18 +15,16 @@ class HttpRequest:
 
     Attributes:
         method: upper case.
-        path: undecoded, without the query.
-        query: undecoded, without the question mark.
+        target: path and query as the caller sent them, undecoded.
     """
 
     method: str
-    path: str
-    query: str
+    target: str
 
     @property
-    def target(self) -> str:
-        """Path and query as the caller sent them."""
-        return f"{self.path}?{self.query}" if self.query else self.path
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
 
 
 @dataclass(frozen=True, slots=True)

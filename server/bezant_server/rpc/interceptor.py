@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import re
 import uuid
+from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 
 from bezant_server import logs
-from bezant_server.errors import BezantError, Internal
+from bezant_server.errors import BadRequest, BezantError, Internal
 from bezant_server.rpc import call as calls
 from bezant_server.rpc.browser import check_origin
 from bezant_server.rpc.call import Call, HttpRequest
@@ -62,12 +64,12 @@ class CallInterceptor(ServerInterceptor):
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 self._streaming(method, handler.unary_stream),
-                request_deserializer=handler.request_deserializer,
+                request_deserializer=_lenient(handler.request_deserializer),
                 response_serializer=handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
             self._unary(method, handler.unary_unary),
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=_lenient(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
@@ -78,10 +80,13 @@ class CallInterceptor(ServerInterceptor):
             started = perf_counter()
             call = self._enter(method, context)
             try:
-                check_origin(call, self._cors_origins)
+                self._check(call, request)
                 response = await behavior(request, context)
             except Exception as error:  # noqa: BLE001  nothing of ours may reach a caller undescribed
                 await self._fail(call, context, error, started)
+            except CancelledError:
+                self._log_abandoned(call, started)
+                raise
             self._log_success(call, started)
             return response
 
@@ -94,14 +99,26 @@ class CallInterceptor(ServerInterceptor):
             started = perf_counter()
             call = self._enter(method, context)
             try:
-                check_origin(call, self._cors_origins)
+                self._check(call, request)
                 async for response in behavior(request, context):
                     yield response
             except Exception as error:  # noqa: BLE001  nothing of ours may reach a caller undescribed
                 await self._fail(call, context, error, started)
+            except CancelledError:
+                self._log_abandoned(call, started)
+                raise
+            except GeneratorExit:
+                # The caller hung up after a message, as one that knows the Content-Length may when it has all of it.
+                self._log_success(call, started)
+                raise
             self._log_success(call, started)
 
         return serve
+
+    def _check(self, call: Call, request: Any) -> None:
+        check_origin(call, self._cors_origins)
+        if request is None:
+            raise BadRequest("the request is malformed: every parameter must be text in UTF-8")
 
     def _enter(self, method: str, context: Context) -> Call:
         metadata: calls.Metadata = tuple(context.invocation_metadata() or ())
@@ -137,17 +154,32 @@ class CallInterceptor(ServerInterceptor):
         if _log.isEnabledFor(level):
             _log.log(level, "served", extra=_fields(call, started))
 
+    def _log_abandoned(self, call: Call, started: float) -> None:
+        _log.info("abandoned by the caller", extra=_fields(call, started))
+
+
+def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """None for what cannot be read: gRPC itself would answer with an internal error, and log a traceback."""
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return None
+
+    return read
+
 
 def _http_request(headers: dict[str, str]) -> HttpRequest | None:
     target = headers.get("x-envoy-original-path")
     if target is None:
         return None
-    path, _, query = target.partition("?")
-    return HttpRequest(headers.get("x-envoy-original-method", "GET"), path, query)
+    return HttpRequest(headers.get("x-envoy-original-method", "GET"), target)
 
 
 def _fields(call: Call, started: float) -> dict[str, object]:
-    fields: dict[str, object] = {"rpc": call.method.rpartition(".")[2]}
+    # Named here, because a stream is closed in another context than its own.
+    fields: dict[str, object] = {"request_id": call.request_id, "rpc": call.method.rpartition(".")[2]}
     if call.http:
         fields |= {"http_method": call.http.method, "path": call.http.path}
     fields["milliseconds"] = round((perf_counter() - started) * 1000, 1)

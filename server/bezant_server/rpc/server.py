@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,11 +19,15 @@ _FRAMING_BYTES = 1024 * 1024
 
 
 class PortTakenError(Exception):
-    """Something else listens on the address."""
+    """The address cannot be listened on; the message says why."""
 
-    def __init__(self, address: str) -> None:
-        super().__init__(f"{address} is taken")
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(f"cannot listen on {address}: {why}")
         self.address = address
+
+
+class SocketUnusableError(Exception):
+    """The private socket cannot be bound; the message says why."""
 
 
 class GrpcServer:
@@ -54,23 +57,31 @@ class GrpcServer:
         Raises:
             PortTakenError: it cannot be bound.
         """
-        with contextlib.suppress(RuntimeError):
-            port = self.server.add_insecure_port(str(address))
-            if port:
-                return port
-        raise PortTakenError(str(address))
+        try:
+            _try_to_bind(address)
+            return self.server.add_insecure_port(str(address))
+        except OSError as error:
+            raise PortTakenError(str(address), error.strerror or str(error)) from None
+        except RuntimeError as error:
+            raise PortTakenError(str(address), str(error)) from None
 
     def listen_for_envoy(self, path: Path) -> None:
         """Bind the private socket.
 
         Raises:
-            PortTakenError: another server listens there.
+            SocketUnusableError: another server listens there, something else has that name, or it cannot be made.
         """
+        if path.exists() and not path.is_socket():
+            raise SocketUnusableError(f"{path} is there and is no socket")
         if _is_served(path):
-            raise PortTakenError(str(path))
-        path.unlink(missing_ok=True)
-        self.server.add_insecure_port(f"unix:{path}")
-        path.chmod(0o600)
+            raise SocketUnusableError(f"another server listens on {path}")
+        try:
+            path.unlink(missing_ok=True)
+            _try_to_bind_at(path)
+            self.server.add_insecure_port(f"unix:{path}")
+            path.chmod(0o600)
+        except (OSError, RuntimeError) as error:
+            raise SocketUnusableError(f"cannot make {path}: {error}") from None
         self._socket = path
 
     async def start(self, services: Iterable[str]) -> None:
@@ -89,6 +100,20 @@ class GrpcServer:
         await self.server.stop(grace)
         if self._socket is not None:
             self._socket.unlink(missing_ok=True)
+
+
+def _try_to_bind(address: BindAddress) -> None:
+    """Bind and let go. The system says what is wrong; gRPC only that something is, and it logs that by itself."""
+    family, kind, protocol, _, resolved = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(resolved)
+
+
+def _try_to_bind_at(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.bind(str(path))
+    path.unlink()
 
 
 def _is_served(path: Path) -> bool:

@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62\x65zant/v1/gateway_service.proto\x12\tbezant.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"s\n\x0e\x46orwardRequest\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12!\n\x0c\x63ontent_type\x18\x03 \x01(\tR\x0b\x63ontentType\x12\x12\n\x04\x62ody\x18\x04 \x01(\x0cR\x04\x62ody\"n\n\x0f\x46orwardResponse\x12\x16\n\x06status\x18\x01 \x01(\x05R\x06status\x12/\n\x07headers\x18\x02 \x03(\x0b\x32\x15.bezant.v1.HttpHeaderR\x07headers\x12\x12\n\x04\x62ody\x18\x03 \x01(\x0cR\x04\x62ody\"6\n\nHttpHeader\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\"(\n\x12\x46orwardReadRequest\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\"S\n\x13\x46orwardWriteRequest\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody2\xfb\x02\n\x0eGatewayService\x12@\n\x07\x46orward\x12\x19.bezant.v1.ForwardRequest\x1a\x1a.bezant.v1.ForwardResponse\x12\x87\x01\n\x0b\x46orwardRead\x12\x1d.bezant.v1.ForwardReadRequest\x1a\x14.google.api.HttpBody\"A\x82\xd3\xe4\x93\x02;\x12\n/{path=**}Z\x14\x42\x12\n\x04HEAD\x12\n/{path=**}Z\x17\x42\x15\n\x07OPTIONS\x12\n/{path=**}0\x01\x12\x9c\x01\n\x0c\x46orwardWrite\x12\x1e.bezant.v1.ForwardWriteRequest\x1a\x14.google.api.HttpBody\"T\x82\xd3\xe4\x93\x02N\"\n/{path=**}:\x04\x62odyZ\x12\x1a\n/{path=**}:\x04\x62odyZ\x12\x32\n/{path=**}:\x04\x62odyZ\x12*\n/{path=**}:\x04\x62ody0\x01\x42m\n\x0cio.bezant.v1B\x13GatewayServiceProtoP\x01Z:github.com/bezant/bezant-grpc/clients/go/bezantv1;bezantv1\xaa\x02\tBezant.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62\x65zant/v1/gateway_service.proto\x12\tbezant.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"s\n\x0e\x46orwardRequest\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12!\n\x0c\x63ontent_type\x18\x03 \x01(\tR\x0b\x63ontentType\x12\x12\n\x04\x62ody\x18\x04 \x01(\x0cR\x04\x62ody\"n\n\x0f\x46orwardResponse\x12\x16\n\x06status\x18\x01 \x01(\x05R\x06status\x12/\n\x07headers\x18\x02 \x03(\x0b\x32\x15.bezant.v1.HttpHeaderR\x07headers\x12\x12\n\x04\x62ody\x18\x03 \x01(\x0cR\x04\x62ody\"6\n\nHttpHeader\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\"\x14\n\x12\x46orwardReadRequest\"?\n\x13\x46orwardWriteRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody2\xc9\x02\n\x0eGatewayService\x12@\n\x07\x46orward\x12\x19.bezant.v1.ForwardRequest\x1a\x1a.bezant.v1.ForwardResponse\x12r\n\x0b\x46orwardRead\x12\x1d.bezant.v1.ForwardReadRequest\x1a\x14.google.api.HttpBody\",\x82\xd3\xe4\x93\x02&\x12\x03/**Z\rB\x0b\n\x04HEAD\x12\x03/**Z\x10\x42\x0e\n\x07OPTIONS\x12\x03/**0\x01\x12\x80\x01\n\x0c\x46orwardWrite\x12\x1e.bezant.v1.ForwardWriteRequest\x1a\x14.google.api.HttpBody\"8\x82\xd3\xe4\x93\x02\x32\"\x03/**:\x04\x62odyZ\x0b\x1a\x03/**:\x04\x62odyZ\x0b\x32\x03/**:\x04\x62odyZ\x0b*\x03/**:\x04\x62ody0\x01\x42m\n\x0cio.bezant.v1B\x13GatewayServiceProtoP\x01Z:github.com/bezant/bezant-grpc/clients/go/bezantv1;bezantv1\xaa\x02\tBezant.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,9 +35,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\014io.bezant.v1B\023GatewayServiceProtoP\001Z:github.com/bezant/bezant-grpc/clients/go/bezantv1;bezantv1\252\002\tBezant.V1'
   _globals['_GATEWAYSERVICE'].methods_by_name['ForwardRead']._loaded_options = None
-  _globals['_GATEWAYSERVICE'].methods_by_name['ForwardRead']._serialized_options = b'\202\323\344\223\002;\022\n/{path=**}Z\024B\022\n\004HEAD\022\n/{path=**}Z\027B\025\n\007OPTIONS\022\n/{path=**}'
+  _globals['_GATEWAYSERVICE'].methods_by_name['ForwardRead']._serialized_options = b'\202\323\344\223\002&\022\003/**Z\rB\013\n\004HEAD\022\003/**Z\020B\016\n\007OPTIONS\022\003/**'
   _globals['_GATEWAYSERVICE'].methods_by_name['ForwardWrite']._loaded_options = None
-  _globals['_GATEWAYSERVICE'].methods_by_name['ForwardWrite']._serialized_options = b'\202\323\344\223\002N\"\n/{path=**}:\004bodyZ\022\032\n/{path=**}:\004bodyZ\0222\n/{path=**}:\004bodyZ\022*\n/{path=**}:\004body'
+  _globals['_GATEWAYSERVICE'].methods_by_name['ForwardWrite']._serialized_options = b'\202\323\344\223\0022\"\003/**:\004bodyZ\013\032\003/**:\004bodyZ\0132\003/**:\004bodyZ\013*\003/**:\004body'
   _globals['_FORWARDREQUEST']._serialized_start=103
   _globals['_FORWARDREQUEST']._serialized_end=218
   _globals['_FORWARDRESPONSE']._serialized_start=220
@@ -45,9 +45,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HTTPHEADER']._serialized_start=332
   _globals['_HTTPHEADER']._serialized_end=386
   _globals['_FORWARDREADREQUEST']._serialized_start=388
-  _globals['_FORWARDREADREQUEST']._serialized_end=428
-  _globals['_FORWARDWRITEREQUEST']._serialized_start=430
-  _globals['_FORWARDWRITEREQUEST']._serialized_end=513
-  _globals['_GATEWAYSERVICE']._serialized_start=516
-  _globals['_GATEWAYSERVICE']._serialized_end=895
+  _globals['_FORWARDREADREQUEST']._serialized_end=408
+  _globals['_FORWARDWRITEREQUEST']._serialized_start=410
+  _globals['_FORWARDWRITEREQUEST']._serialized_end=473
+  _globals['_GATEWAYSERVICE']._serialized_start=476
+  _globals['_GATEWAYSERVICE']._serialized_end=805
 # @@protoc_insertion_point(module_scope)

@@ -113,21 +113,16 @@ Global___HttpHeader: _TypeAlias = HttpHeader  # noqa: Y015
 
 @_typing.final
 class ForwardReadRequest(_message.Message):
-    """ForwardReadRequest is what Envoy makes of a request without a body."""
+    """ForwardReadRequest is what Envoy makes of a request without a body. Method, path and query travel beside it, undecoded."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    PATH_FIELD_NUMBER: _builtins.int
-    path: _builtins.str
-    """The path; the server goes by the undecoded one that Envoy passes beside it."""
     def __init__(
         self,
-        *,
-        path: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -135,14 +130,11 @@ Global___ForwardReadRequest: _TypeAlias = ForwardReadRequest  # noqa: Y015
 
 @_typing.final
 class ForwardWriteRequest(_message.Message):
-    """ForwardWriteRequest is what Envoy makes of a request with a body."""
+    """ForwardWriteRequest is what Envoy makes of a request with a body. Method, path and query travel beside it, undecoded."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    PATH_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
-    path: _builtins.str
-    """The path; the server goes by the undecoded one that Envoy passes beside it."""
     @_builtins.property
     def body(self) -> _httpbody_pb2.HttpBody:
         """The body and its content type."""
@@ -150,12 +142,11 @@ class ForwardWriteRequest(_message.Message):
     def __init__(
         self,
         *,
-        path: _builtins.str = ...,
         body: _httpbody_pb2.HttpBody | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "path", b"path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
