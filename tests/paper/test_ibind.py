@@ -27,9 +27,10 @@ from tests.support.paper import PaperGateway
 
 
 @pytest.fixture(autouse=True)
-def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keeps ibind's log files out of the system's temporary folder."""
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps ibind's log files out of the system's temporary folder, and its closing of a socket short."""
     monkeypatch.setattr(ibind.var, "LOGS_DIR", str(tmp_path))
+    monkeypatch.setattr(ibind.var, "IBIND_WS_TIMEOUT", 1.0)
 
 
 @pytest.fixture
@@ -82,24 +83,22 @@ def test_the_whole_rest_story(rest: IbkrClient) -> None:
         check(rest)
 
 
-@pytest.mark.parametrize(
-    ("kind", "subscription"),
-    [
-        (events.MarketData, MarketDataSubscription(conid=AAPL, fields=["31", "84", "86"])),
-        (events.Pnl, PnlSubscription()),
-        (events.Trades, TradesSubscription()),
-        (events.AccountSummary, AccountSummarySubscription(account_id=ACCOUNT)),
-        (events.AccountLedger, AccountLedgerSubscription(account_id=ACCOUNT)),
-    ],
+CHANNELS: tuple[tuple[type[Any], IbkrSubscription], ...] = (
+    (events.MarketData, MarketDataSubscription(conid=AAPL, fields=["31", "84", "86"])),
+    (events.Pnl, PnlSubscription()),
+    (events.Trades, TradesSubscription()),
+    (events.AccountSummary, AccountSummarySubscription(account_id=ACCOUNT)),
+    (events.AccountLedger, AccountLedgerSubscription(account_id=ACCOUNT)),
 )
-def test_a_channel_is_confirmed_and_delivers(
-    socket: IbkrWsClient, sink: QueueSink, kind: type[Any], subscription: IbkrSubscription
-) -> None:
-    queue = sink.new_queue_accessor(kind)
-    handle = socket.subscribe(subscription)
-    assert handle.wait(10)
-    assert awaited(queue).data
-    assert socket.unsubscribe(subscription).wait(10)
+
+
+def test_channels_are_confirmed_and_deliver(socket: IbkrWsClient, sink: QueueSink) -> None:
+    queues = {kind: sink.new_queue_accessor(kind) for kind, _ in CHANNELS}
+    for kind, subscription in CHANNELS:
+        assert socket.subscribe(subscription).wait(10), kind
+        assert awaited(queues[kind]).data, kind
+    for kind, subscription in CHANNELS:
+        assert socket.unsubscribe(subscription).wait(10), kind
 
 
 def test_quotes_carry_prices(socket: IbkrWsClient, sink: QueueSink) -> None:

@@ -48,6 +48,7 @@ from bezant_server.paper.socket import Sockets
 logger = logging.getLogger(__name__)
 
 _LONGEST_JUMP = 400 * 86_400
+_PRICES = (0.0001, 1e9)
 _MAX_BODY = 64 * 1024 * 1024
 
 Action = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -196,8 +197,8 @@ class Control:
         if body.get("clear") is True:
             self._gateway.market.unpin(conid)
             return {}
-        bid, ask = _number(body, "bid", 0, 1e9), _number(body, "ask", 0, 1e9)
-        last = _number(body, "last", 0, 1e9) if "last" in body else bid
+        bid, ask = _number(body, "bid", *_PRICES), _number(body, "ask", *_PRICES)
+        last = _number(body, "last", *_PRICES) if "last" in body else bid
         if bid > ask:
             raise _Bad("bid must not be above ask")
         self._gateway.market.pin(conid, Pin(bid, ask, last))
@@ -232,8 +233,12 @@ class Control:
 
     async def _return_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        await self._reopen()
-        logger.info("back")
+        try:
+            await self._reopen()
+        except OSError as error:
+            logger.error("cannot come back: %s", error)  # noqa: TRY400  # a stack trace tells a user nothing
+        else:
+            logger.info("back")
 
     @staticmethod
     def _endpoint(action: Action) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

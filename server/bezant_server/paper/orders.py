@@ -112,11 +112,12 @@ class OrderDesk:
         body = {"conid": order.spec.instrument.conid, **body} if isinstance(body, dict) else body
         spec = self._parse_one(account, body)
         spec = replace(spec, coid=spec.coid or order.spec.coid)
-        if spec.instrument != order.spec.instrument or spec.side != order.spec.side:
+        old = order.spec
+        if (spec.account, spec.instrument, spec.side) != (old.account, old.instrument, old.side):
             raise OrderRejected("Only price, quantity, type and time in force of an order can be modified")
-        if spec.quantity < order.filled:
-            raise OrderRejected("The quantity cannot be less than what has been filled")
-        return self._ask(self._questions([spec], previous=order.spec), lambda: self._modified(order, spec))
+        if spec.quantity <= order.filled:
+            raise OrderRejected("The quantity must be more than what has been filled")
+        return self._ask(self._questions([spec], previous=old), lambda: self._modified(order, spec))
 
     def cancel(self, account: str, order_id: int) -> Order:
         """Ask for one order's cancellation; it is confirmed a moment later."""

@@ -121,7 +121,7 @@ class PortfolioApi:
         seen = self._sso().positions_seen
         cached = self._cache.get(account.account_id)
         complete = all((account.account_id, conid) in seen for conid in account.positions)
-        if cached is None or now - cached[0] >= CACHE_SECONDS or not complete or len(seen) == 0:
+        if cached is None or now - cached[0] >= CACHE_SECONDS or not complete:
             rows = [
                 position_row(self._gateway, account.account_id, held, with_secdef=(account.account_id, conid) in seen)
                 for conid, held in account.positions.items()
