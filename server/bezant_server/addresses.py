@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bezant_server.errors import InvalidBaseUrl
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+_PATH = re.compile(r"[!$-;=@-_a-z~]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,11 @@ class GatewayUrl:
             )
         if parts.username is not None or parts.query or parts.fragment:
             raise InvalidBaseUrl("IBKR_GATEWAY_URL must not hold credentials, a query or a fragment")
+        if not _is_host(parts.hostname) or port == 0 or not _PATH.fullmatch(parts.path):
+            raise InvalidBaseUrl(
+                "IBKR_GATEWAY_URL names no host, port or path that can be called: write a name of other letters than "
+                "ASCII's in its xn-- form, and encode such a path"
+            )
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         authority = host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
         return cls(parts.scheme, authority, parts.path.rstrip("/") or "/v1/api")
@@ -79,3 +89,12 @@ class GatewayUrl:
 
     def __str__(self) -> str:
         return f"{self.origin}{self.base_path}"
+
+
+def _is_host(text: str) -> bool:
+    if ":" in text:
+        try:
+            return ipaddress.IPv6Address(text).scope_id is None
+        except ValueError:
+            return False
+    return len(text) <= 253 and _HOST_NAME.fullmatch(text) is not None

@@ -18,8 +18,7 @@ _USAGE_ERROR = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a `bezant` command and return the exit status."""
-    parser = _parser()
-    parsed = parser.parse_args(arguments)
+    parsed = command_line().parse_args(arguments)
     return int(parsed.run(parsed))
 
 
@@ -28,7 +27,8 @@ def serve_main() -> int:
     return main(["serve", *sys.argv[1:]])
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The command line of `bezant`."""
     # The paper gateway and the supervisor are programs of their own: what they need is loaded when they run.
     from bezant_server.local import cli as local  # noqa: PLC0415
     from bezant_server.paper import cli as paper  # noqa: PLC0415
@@ -66,7 +66,7 @@ def add_settings_flags(parser: argparse.ArgumentParser) -> None:
             flag_name(name),
             dest=name,
             metavar=_metavar(field),
-            help=argparse.SUPPRESS if config.is_secret(field) else f"{field.description} ({_default(field)})",
+            help=argparse.SUPPRESS if config.is_secret(field) else f"{field.description} ({default_text(field)})",
         )
 
 
@@ -87,7 +87,7 @@ def flag_name(variable: str) -> str:
 
 def _serve(parsed: argparse.Namespace) -> int:
     from bezant_server.app import serve  # noqa: PLC0415  the other commands do without it
-    from bezant_server.rpc.server import PortTakenError  # noqa: PLC0415
+    from bezant_server.rpc.server import PortTakenError, SocketUnusableError  # noqa: PLC0415
 
     try:
         settings = settings_from_flags(parsed)
@@ -97,8 +97,10 @@ def _serve(parsed: argparse.Namespace) -> int:
         return _refuse(str(error))
     except PortTakenError as error:
         return _refuse(f"{error}: choose another with --grpc-bind (BEZANT_GRPC_BIND)")
+    except SocketUnusableError as error:
+        return _refuse(f"BEZANT_ENVOY_SOCKET: {error}")
     except OSError as error:
-        return _refuse(f"BEZANT_CA_FILE: {error}" if "ca_file" in repr(error) else str(error))
+        return _refuse(str(error))
     return 0
 
 
@@ -119,13 +121,14 @@ def _refuse(message: str) -> int:
 def _variables() -> str:
     lines = ["variables (each is also a flag of serve and up; a .env file is read; secrets also as NAME_FILE):"]
     lines.extend(
-        f"  {config.variable_name(field):<40} {field.description} ({_default(field)})"
+        f"  {config.variable_name(field):<40} {field.description} ({default_text(field)})"
         for field in config.Settings.model_fields.values()
     )
     return "\n".join(lines)
 
 
-def _default(field: FieldInfo) -> str:
+def default_text(field: FieldInfo) -> str:
+    """A default as an operator reads it."""
     default = field.default
     if default is None or default == ():
         return "unset"
