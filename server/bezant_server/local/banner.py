@@ -1,0 +1,49 @@
+"""What `bezant up` says once everything runs."""
+
+from __future__ import annotations
+
+from bezant_server.local.plan import Plan
+
+_LOGIN_PATH = "/sso/Login?forwardTo=22&RL=1&ip2loc=on"
+_AAPL = 265598
+
+
+def text(plan: Plan, *, login: bool) -> str:
+    """URLs, and three commands to try.
+
+    Args:
+        plan: what runs.
+        login: whether a browser's login comes first.
+    """
+    gateway = plan.paper.api if plan.paper else str(plan.settings.gateway_url)
+    rows = [
+        ("REST, gRPC-Web", plan.rest_url),
+        ("gRPC", plan.grpc_target),
+        ("paper gateway" if plan.paper else "gateway", gateway),
+    ]
+    if plan.paper:
+        rows.append(("paper control", plan.paper.control))
+    if login:
+        rows.append(("log in at", f"{plan.rest_url}{_LOGIN_PATH}"))
+    title = "bezant is up, on the paper gateway: nothing here is real" if plan.paper else "bezant is up"
+    commands = [
+        f"curl {plan.rest_url}/health",
+        f"curl {plan.rest_url}/accounts",
+        f"curl '{plan.rest_url}/events/marketdata?conid={_AAPL}&limit=1'"
+        if plan.settings.events_enabled
+        else f"grpcurl -plaintext {plan.grpc_target} list",
+    ]
+    return "\n".join(
+        [
+            "",
+            title,
+            "",
+            *(f"  {name:<16}{value}" for name, value in rows),
+            "",
+            "Try:",
+            *(f"  {command}" for command in commands),
+            "",
+            "Ctrl-C stops everything.",
+            "",
+        ]
+    )

@@ -1,0 +1,204 @@
+"""What `bezant up` runs: which programs, with which flags and environment, and how to tell that each is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from bezant_server.addresses import BindAddress, GatewayUrl
+from bezant_server.config import Settings
+from bezant_server.local import environment, envoy, ports, probe
+from bezant_server.local.ports import Listener
+from bezant_server.local.supervisor import Service
+
+_START_SECS = 30.0
+_STOP_SECS = 10.0
+_CHECK_SECS = 2.0
+_ENVOY_WORKERS = "2"
+"""The one Python process behind it is busy long before two workers are."""
+
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class PaperOptions:
+    """How the paper gateway is started; see `bezant paper --help`."""
+
+    bind: BindAddress
+    control_bind: BindAddress
+    seed: int | None
+    logged_out: bool
+    limits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PaperUrls:
+    """Where the paper gateway is: its API, and its control endpoint."""
+
+    api: str
+    control: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The programs, in the order of their start, and where callers find them.
+
+    Attributes:
+        services: the programs.
+        settings: the configuration they run with.
+        rest_url: Envoy's, without a slash at the end.
+        grpc_target: the server's own gRPC address.
+        paper: None without the paper gateway.
+    """
+
+    services: tuple[Service, ...]
+    settings: Settings
+    rest_url: str
+    grpc_target: str
+    paper: PaperUrls | None
+
+
+@contextmanager
+def planned(settings: Settings, paper: PaperOptions | None, directory: Path) -> Iterator[Plan]:
+    """The plan for a configuration; its addresses stay ours until the end.
+
+    Args:
+        settings: the configuration.
+        paper: None to use the gateway of the configuration.
+        directory: private to this run, and short enough for a socket.
+
+    Raises:
+        AddressError: an address cannot be listened on.
+    """
+    listeners = [
+        Listener("Envoy", settings.bind, "--bind (BEZANT_BIND)"),
+        Listener("gRPC server", settings.grpc_bind, "--grpc-bind (BEZANT_GRPC_BIND)"),
+    ]
+    if paper is not None:
+        listeners += [
+            Listener("paper gateway", paper.bind, "--paper-bind"),
+            Listener("paper gateway's control endpoint", paper.control_bind, "--paper-control-bind"),
+        ]
+    with ports.settled(listeners) as (bind, grpc_bind, *of_paper):
+        # Envoy listens on numbers only; the name it was given as stays one of ours.
+        names = {settings.bind.host} - {bind.host}
+        settings = settings.model_copy(
+            update={
+                "bind": bind,
+                "grpc_bind": grpc_bind,
+                "envoy_socket": directory / "server.sock",
+                "allowed_hosts": (*settings.allowed_hosts, *names),
+            }
+        )
+        services: list[Service] = []
+        urls = None
+        if paper is not None:
+            paper_bind, control_bind = of_paper
+            authority = _reached_at(paper_bind)
+            urls = PaperUrls(f"https://{authority}/v1/api", f"http://{_reached_at(control_bind)}")
+            settings = settings.model_copy(update=_of_paper(settings, authority, directory))
+            services.append(_paper(paper, paper_bind, control_bind, directory))
+        services += [_server(settings, directory / "server.sock"), _envoy(settings, directory)]
+        yield Plan(
+            services=tuple(services),
+            settings=settings,
+            rest_url=f"http://{_reached_at(bind)}",
+            grpc_target=str(_reached_at(grpc_bind)),
+            paper=urls,
+        )
+
+
+def _of_paper(settings: Settings, authority: BindAddress, directory: Path) -> dict[str, object]:
+    """What differs on the paper gateway: where it is, whom its certificate is from, and events to look at."""
+    return {
+        "gateway_url": GatewayUrl("https", str(authority), "/v1/api"),
+        "ca_file": _ca_file(directory),
+        "events_enabled": settings.events_enabled or "events_enabled" not in settings.model_fields_set,
+    }
+
+
+def _paper(options: PaperOptions, bind: BindAddress, control_bind: BindAddress, directory: Path) -> Service:
+    ready_file = directory / "paper.ready"
+    command = [
+        *(sys.executable, "-m", "bezant_server.paper"),
+        *("--bind", str(bind), "--control-bind", str(control_bind)),
+        *("--ready-file", str(ready_file), "--ca-file", str(_ca_file(directory))),
+        *([] if options.seed is None else ["--seed", str(options.seed)]),
+        *(["--logged-out"] if options.logged_out else []),
+        *(["--limits"] if options.limits else []),
+    ]
+
+    async def healthy() -> bool:
+        return ready_file.exists()
+
+    return Service(
+        name="paper",
+        command=command,
+        environment=environment.without_settings(),
+        healthy=healthy,
+        start_secs=_START_SECS,
+        stop_secs=_STOP_SECS,
+        stop_rank=2,
+    )
+
+
+def _server(settings: Settings, socket: Path) -> Service:
+    async def healthy() -> bool:
+        async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+            check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # the typing leaves it out
+            try:
+                answer = await check(health_pb2.HealthCheckRequest(), timeout=_CHECK_SECS)
+            except grpc.aio.AioRpcError:
+                return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    return Service(
+        name="server",
+        command=(sys.executable, "-m", "bezant_server.cli", "serve"),
+        environment=environment.with_settings(settings),
+        healthy=healthy,
+        start_secs=_START_SECS,
+        # Calls in flight get their grace, then the rest of the server its time to flush.
+        stop_secs=settings.shutdown_grace_secs + _STOP_SECS,
+        stop_rank=0,
+    )
+
+
+def _envoy(settings: Settings, directory: Path) -> Service:
+    configuration = directory / "envoy.yaml"
+    configuration.write_text(envoy.render(settings, socket=directory / "server.sock"), encoding="utf-8")
+    address = _reached_at(settings.bind)
+
+    async def healthy() -> bool:
+        return await asyncio.to_thread(probe.answers, address.host, address.port)
+
+    return Service(
+        name="envoy",
+        command=(
+            *(str(envoy.binary()), "-c", str(configuration)),
+            # The components' own levels: `main` warns at every start and stop, of nothing an operator can act on.
+            *("--log-level", "warning", "--component-log-level", "main:error"),
+            *("--disable-hot-restart", "--concurrency", _ENVOY_WORKERS),
+        ),
+        environment=environment.without_settings(),
+        healthy=healthy,
+        start_secs=_START_SECS,
+        stop_secs=_STOP_SECS,
+        stop_rank=1,
+    )
+
+
+def _ca_file(directory: Path) -> Path:
+    return directory / "paper-ca.pem"
+
+
+def _reached_at(bind: BindAddress) -> BindAddress:
+    """Where a client on this machine reaches a listener."""
+    return BindAddress(_REACHED_AT.get(bind.host, bind.host), bind.port)
