@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from bezant_server.sidecar.rows import Rows
 
 _METHODS = READ_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 _BODY_METHODS = _METHODS - READ_METHODS
+_CONTENT_TYPE = re.compile(r"[ -~]{1,1000}")
 
 Context = ServicerContext[Any, Any]
 
@@ -42,8 +44,6 @@ class GatewayService(pb_grpc.GatewayServiceServicer):
         method = request.method.upper()
         if method not in _METHODS:
             raise BadRequest(f"method must be one of {', '.join(sorted(_METHODS))}", field="method")
-        if not request.path.startswith("/") or not request.path.isascii() or not request.path.isprintable():
-            raise BadRequest("path must start with / and be percent-encoded", field="path")
         response = await self._exchange(
             method, request.path, self._gateway.own_headers, request.content_type, request.body
         )
@@ -102,6 +102,8 @@ class GatewayService(pb_grpc.GatewayServiceServicer):
         self, method: str, target: str, passed: Headers, content_type: str, body: bytes
     ) -> UpstreamResponse:
         if content_type:
+            if not _CONTENT_TYPE.fullmatch(content_type):
+                raise BadRequest("the content type must be a line of ASCII", field="content_type")
             passed = (*passed, ("content-type", content_type))
         return await self._gateway.exchange(
             UpstreamRequest(

@@ -36,7 +36,14 @@ _NOT_FORWARDED = _HOP_BY_HOP | {
     "x-request-id",
 }
 _NOT_FORWARDED_PREFIXES = ("x-forwarded-", "x-envoy-", "x-bezant-", "grpc-", ":")
-_NOT_RETURNED = _HOP_BY_HOP | {"content-length", "content-type", "x-content-length", "x-http-status", "x-request-id"}
+_NOT_RETURNED = _HOP_BY_HOP | {
+    "content-length",
+    "content-type",
+    "x-content-length",
+    "x-http-status",
+    "x-no-content-type",
+    "x-request-id",
+}
 _NOT_RETURNED_PREFIXES = ("access-control-", "grpc-", "x-envoy-", "x-error-", "x-bezant-", ":")
 _API_PREFIX = "/v1/"
 
@@ -102,7 +109,7 @@ def content_type(response: UpstreamResponse, path: str) -> str:
 def without_domain(set_cookie: str) -> str:
     """A Set-Cookie header that belongs to whichever host the browser called."""
     parts = set_cookie.split(";")
-    return ";".join(part for part in parts if not part.strip().lower().startswith("domain="))
+    return ";".join(part for part in parts if part.partition("=")[0].strip().lower() != "domain")
 
 
 def relative_location(location: str, gateway: GatewayUrl) -> str:

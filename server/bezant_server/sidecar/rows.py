@@ -72,4 +72,4 @@ def _bindings(rules: Iterable[Any]) -> Iterable[tuple[str, str]]:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile(_TEMPLATE_FIELD.sub(r"(?P<\1>[^/]*)", re.escape(template)) + "/?")
+    return re.compile(_TEMPLATE_FIELD.sub(r"(?P<\1>[^/]+)", re.escape(template)) + "/?")
