@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from bezant_server.paper.book import Position
@@ -10,8 +12,21 @@ from bezant_server.paper.clock import Clock
 from bezant_server.paper.instruments import Instrument
 from bezant_server.paper.prices import Market, Quote
 
-_EXTREME_SAMPLES = 48
-_YEAR = 365 * 86_400
+_DAY = 86_400
+_DAY_STEP = 900
+_YEAR = 365 * _DAY
+_YEAR_STEP = 4 * _DAY
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Where an instrument's price has been from `begin` to a recent minute."""
+
+    minute: int
+    open: float
+    close_before: float
+    high: float
+    low: float
 
 
 class FieldTable:
@@ -20,68 +35,83 @@ class FieldTable:
     def __init__(self, market: Market, clock: Clock) -> None:
         self._market = market
         self._clock = clock
+        self._spans: dict[tuple[int, bool], _Span] = {}
 
     def values(self, instrument: Instrument, fields: Iterable[str], position: Position | None = None) -> dict[str, Any]:
         """Values by field id, as strings save for those that IBKR sends as numbers."""
         now = self._clock.now()
-        quote = self._market.quote(instrument, self._market.step_at(now))
-        day = _Day(self._market, instrument, quote, now)
+        day = _Day(self, instrument, self._market.quote(instrument, self._market.step_at(now)), now)
         found: dict[str, Any] = {}
         for name in fields:
-            value = self._value(name, day, position)
+            value = _value(name, day, position)
             if value is not None:
                 found[name] = value
         return found
 
-    def _value(self, name: str, day: _Day, position: Position | None) -> Any:
-        if instrument_value := _INSTRUMENT_FIELDS.get(name):
-            return instrument_value(day.instrument)
-        if day_value := _DAY_FIELDS.get(name):
-            return day_value(day)
-        if position is not None and (position_value := _POSITION_FIELDS.get(name)):
-            return position_value(day, position)
-        return None
+    def span(self, instrument: Instrument, now: float, *, year: bool = False) -> _Span:
+        """The day so far, or the year; looked at anew once a minute."""
+        minute = int(now // 60)
+        key = (instrument.conid, year)
+        span = self._spans.get(key)
+        if span is None or span.minute != minute:
+            year_ago = (now - _YEAR) // _YEAR_STEP * _YEAR_STEP
+            begin, width = (year_ago, _YEAR_STEP) if year else (self._market.day_start(now), _DAY_STEP)
+            span = self._spans[key] = self._look(instrument, begin, now, width)
+        return span
+
+    def fraction_of_day(self, now: float) -> float:
+        return (now - self._market.day_start(now)) / _DAY
+
+    def _look(self, instrument: Instrument, begin: float, now: float, width: int) -> _Span:
+        """Look at fixed moments, so that the answer does not depend on who asked before."""
+        market = self._market
+        moments = [begin, *(place * width for place in range(math.ceil(begin / width), math.ceil(now / width)))]
+        prices = [instrument.round(market.price(instrument, market.step_at(moment))) for moment in moments]
+        before = market.last_before(instrument, begin)
+        return _Span(int(now // 60), prices[0], before, max(prices), min(prices))
 
 
+@dataclass(frozen=True, slots=True)
 class _Day:
     """An instrument's trading day so far."""
 
-    def __init__(self, market: Market, instrument: Instrument, quote: Quote, now: float) -> None:
-        self.instrument = instrument
-        self.quote = quote
-        self._market = market
-        self._now = now
-        self._begin = market.day_start(now)
+    table: FieldTable
+    instrument: Instrument
+    quote: Quote
+    now: float
 
     def price(self, value: float) -> str:
         return self.instrument.format(value)
 
     @property
-    def close(self) -> float:
-        return self._market.last_before(self.instrument, self._begin)
+    def span(self) -> _Span:
+        return self.table.span(self.instrument, self.now)
 
     @property
-    def open(self) -> float:
-        return self.instrument.round(self._market.price(self.instrument, self._market.step_at(self._begin)))
+    def year(self) -> _Span:
+        return self.table.span(self.instrument, self.now, year=True)
 
     @property
     def change(self) -> float:
-        return self.quote.last - self.close
+        return self.quote.last - self.span.close_before
 
     @property
     def change_percent(self) -> float:
-        return round(100 * self.change / self.close, 2)
+        return round(100 * self.change / self.span.close_before, 2)
 
     @property
     def volume(self) -> int:
-        return int(self.instrument.daily_volume * (self._now - self._begin) / 86_400)
+        return int(self.instrument.daily_volume * self.table.fraction_of_day(self.now))
 
-    def extreme(self, pick: Callable[[Iterable[float]], float], seconds: float) -> float:
-        begin = self._now - seconds if seconds else self._begin
-        width = (self._now - begin) / _EXTREME_SAMPLES
-        moments = (begin + place * width for place in range(_EXTREME_SAMPLES))
-        prices = [self._market.price(self.instrument, self._market.step_at(moment)) for moment in moments]
-        return self.instrument.round(pick([*prices, self.quote.last]))
+
+def _value(name: str, day: _Day, position: Position | None) -> Any:
+    if instrument_value := _INSTRUMENT_FIELDS.get(name):
+        return instrument_value(day.instrument)
+    if day_value := _DAY_FIELDS.get(name):
+        return day_value(day)
+    if position is not None and (position_value := _POSITION_FIELDS.get(name)):
+        return position_value(day, position)
+    return None
 
 
 def _compact(amount: float) -> str:
@@ -123,8 +153,8 @@ _INSTRUMENT_FIELDS: dict[str, Callable[[Instrument], Any]] = {
 
 _DAY_FIELDS: dict[str, Callable[[_Day], Any]] = {
     "31": lambda day: day.price(day.quote.last),
-    "70": lambda day: day.price(day.extreme(max, 0)),
-    "71": lambda day: day.price(day.extreme(min, 0)),
+    "70": lambda day: day.price(max(day.span.high, day.quote.last)),
+    "71": lambda day: day.price(min(day.span.low, day.quote.last)),
     "82": lambda day: f"{day.change:.{day.instrument.decimals}f}",
     "83": lambda day: day.change_percent,
     "84": lambda day: day.price(day.quote.bid),
@@ -133,13 +163,13 @@ _DAY_FIELDS: dict[str, Callable[[_Day], Any]] = {
     "87": lambda day: _compact(day.volume) if day.instrument.daily_volume else None,
     "88": lambda day: f"{day.quote.bid_size:,}",
     "7059": lambda day: f"{day.quote.last_size:,}",
-    "7293": lambda day: day.price(day.extreme(max, _YEAR)),
-    "7294": lambda day: day.price(day.extreme(min, _YEAR)),
-    "7295": lambda day: day.price(day.open),
-    "7296": lambda day: day.price(day.close),
+    "7293": lambda day: day.price(max(day.year.high, day.quote.last)),
+    "7294": lambda day: day.price(min(day.year.low, day.quote.last)),
+    "7295": lambda day: day.price(day.span.open),
+    "7296": lambda day: day.price(day.span.close_before),
     "7635": lambda day: day.price(day.quote.mark),
-    "7682": lambda day: f"{day.quote.last - day.open:.{day.instrument.decimals}f}",
-    "7741": lambda day: day.price(day.close),
+    "7682": lambda day: f"{day.quote.last - day.span.open:.{day.instrument.decimals}f}",
+    "7741": lambda day: day.price(day.span.close_before),
     "7762": lambda day: str(day.volume) if day.instrument.daily_volume else None,
 }
 

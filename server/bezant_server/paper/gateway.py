@@ -10,6 +10,7 @@ from bezant_server.paper.faults import Faults
 from bezant_server.paper.history import History
 from bezant_server.paper.hours import TradingHours
 from bezant_server.paper.instruments import Universe
+from bezant_server.paper.journal import Journal
 from bezant_server.paper.limits import Pacing
 from bezant_server.paper.matching import Matcher
 from bezant_server.paper.orders import OrderDesk
@@ -66,6 +67,9 @@ class Gateway:
         # What an API call without single sign-on is answered: "401", "302" to the login page, or "body", where
         # auth/status and tickle say so with 200 and the rest is 401.
         self.unauthorized = "401"
+        journal = Journal()
+        self.desk.listeners.append(journal.order_changed)
+        self.session.listeners.append(journal.session_changed)
         if not options.logged_out:
             self.session.login()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from bezant_server.paper.instruments import Instrument
 from bezant_server.paper.prices import Market
 
 _MAX_BARS = 1000
+_KEPT_BARS = 50_000
 _SAMPLES = 6
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _PERIOD_UNITS = {"min": _MINUTE, "h": _HOUR, "d": _DAY, "w": 7 * _DAY, "m": 30 * _DAY, "y": 365 * _DAY}
@@ -55,6 +57,7 @@ class History:
         self._market = market
         self._clock = clock
         self._serial = 20_000
+        self._complete = functools.lru_cache(maxsize=_KEPT_BARS)(self._sample)
 
     def bars(self, instrument: Instrument, query: HistoryQuery) -> dict[str, Any]:
         """The body of a history answer. `startTime` of a query is where the bars end."""
@@ -102,11 +105,8 @@ class History:
         }
 
     def _bar(self, instrument: Instrument, start: int, length: int, end: float, *, traded: bool) -> dict[str, Any]:
-        market = self._market
-        # A bar still forming ends at the present; its samples lie at fixed moments, so that it only ever grows.
-        moments = [start + length * place / _SAMPLES for place in range(_SAMPLES)]
-        moments = [moment for moment in moments if moment < end] + [min(start + length, end)]
-        prices = [instrument.round(market.price(instrument, market.step_at(moment))) for moment in moments]
+        complete = start + length <= end
+        prices = self._complete(instrument, start, length) if complete else self._sample(instrument, start, length, end)
         volume = instrument.daily_volume * length / _DAY / 100
         return {
             "o": prices[0],
@@ -116,6 +116,14 @@ class History:
             "v": round(volume * (0.75 + (start // length * 2654435761 % 1000) / 2000), 2) if traded else 0,
             "t": start * 1000,
         }
+
+    def _sample(self, instrument: Instrument, start: int, length: int, end: float | None = None) -> tuple[float, ...]:
+        """Prices within a bar. Its samples lie at fixed moments, so that a bar still forming only ever grows."""
+        market = self._market
+        last = start + length if end is None else min(start + length, end)
+        moments = [start + length * place / _SAMPLES for place in range(_SAMPLES)]
+        moments = [moment for moment in moments if moment < last] + [last]
+        return tuple(instrument.round(market.price(instrument, market.step_at(moment))) for moment in moments)
 
 
 def _period(text: str) -> tuple[str, int]:
