@@ -54,7 +54,7 @@ def decode(response: UpstreamResponse) -> Any:
     try:
         document = json.loads(response.body)
     except (ValueError, RecursionError):
-        kind = response.header("content-type") or "no content type"
+        kind = (response.header("content-type") or "no content type")[:_QUOTED_CHARS]
         raise UpstreamDecodeError(f"the gateway answered {status} with {kind} where JSON was due") from None
     if isinstance(document, dict) and document.get("error"):
         raise UpstreamApiError(f"the gateway answered {str(document['error'])[:_QUOTED_CHARS]}")

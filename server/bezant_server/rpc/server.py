@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from bezant_server.addresses import BindAddress
+from bezant_server.rpc.health import HealthService
 from bezant_server.rpc.interceptor import CallInterceptor
 
 _METADATA_BYTES = 128 * 1024
@@ -37,9 +37,8 @@ class GrpcServer:
     """
 
     def __init__(self, *, interceptor: CallInterceptor, max_request_bytes: int, max_response_bytes: int) -> None:
-        self._health = HealthServicer()
+        self._health = HealthService()
         self._socket: Path | None = None
-        self._services: list[str] = []
         self.server = grpc.aio.server(
             interceptors=[interceptor],
             options=[
@@ -86,17 +85,16 @@ class GrpcServer:
 
     async def start(self, services: Iterable[str]) -> None:
         """Serve; health says SERVING for the whole and for each of `services`."""
-        self._services = ["", *services]
+        ours = tuple(services)
+        self._health.begin(ours)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
-        names: Sequence[str] = (*self._services[1:], health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self.server)
+        health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        reflection.enable_server_reflection((*ours, health, reflection.SERVICE_NAME), self.server)
         await self.server.start()
-        for service in self._services:
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace: float) -> None:
         """Tell watchers first, then let calls in flight finish for `grace` seconds."""
-        await self._health.enter_graceful_shutdown()
+        self._health.end()
         await self.server.stop(grace)
         if self._socket is not None:
             self._socket.unlink(missing_ok=True)
