@@ -56,8 +56,8 @@ class HttpAnswer:
 class Connection:
     """One TCP connection to Envoy; several requests may follow each other."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_SECS)
+    def __init__(self, host: str, port: int) -> None:
+        self._socket = socket.create_connection((host, port), timeout=_ANSWER_SECS)
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +86,7 @@ class Edge:
 
     Attributes:
         gateway: the gateway behind them.
+        host: Envoy's.
         port: Envoy's.
         grpc_port: the server's own.
         server: the process of `bezant serve`.
@@ -93,13 +94,14 @@ class Edge:
     """
 
     gateway: ScriptedGateway
+    host: str
     port: int
     grpc_port: int
     server: subprocess.Popen[bytes]
     server_log: Path
 
     def connect(self) -> Connection:
-        return Connection(self.port)
+        return Connection(self.host, self.port)
 
     def send(
         self,
@@ -117,7 +119,7 @@ class Edge:
             target: as it stands on the wire.
             headers: beside Host, and Content-Length when there is a body.
             body: None sends no body and no Content-Length.
-            host: 127.0.0.1 and Envoy's port by default; empty sends no Host.
+            host: Envoy's address by default; empty sends no Host.
         """
         with self.connect() as connection:
             connection.write(self.request(method, target, headers=headers, body=body, host=host))
@@ -141,7 +143,7 @@ class Edge:
         """The bytes that `send` sends."""
         lines = [f"{method} {target} HTTP/1.1"]
         if host != "":
-            lines.append(f"Host: {host or f'127.0.0.1:{self.port}'}")
+            lines.append(f"Host: {host or f'{self.host}:{self.port}'}")
         lines.extend(f"{name}: {value}" for name, value in headers)
         if body is not None:
             lines.append(f"Content-Length: {len(body)}")
@@ -160,19 +162,21 @@ class Edge:
 
 
 @contextlib.contextmanager
-def running_edge(gateway: ScriptedGateway, variables: Mapping[str, str] | None = None) -> Iterator[Edge]:
-    """Run server and Envoy in front of `gateway`, with `variables` of the configuration."""
+def running_edge(
+    gateway: ScriptedGateway, variables: Mapping[str, str] | None = None, *, host: str = "127.0.0.1"
+) -> Iterator[Edge]:
+    """Run server and Envoy in front of `gateway`, with `variables` of the configuration; Envoy listens on `host`."""
     # A Unix socket's path has room for about a hundred characters: pytest's own folders are too deep.
     with (
         TemporaryDirectory(prefix="bezant-") as name,
-        _reserved_port() as port,
+        _reserved_port(host) as port,
         contextlib.ExitStack() as processes,
     ):
         directory = Path(name)
         server_socket = directory / "server.sock"
         settings = {
             "IBKR_GATEWAY_URL": gateway.url,
-            "BEZANT_BIND": f"127.0.0.1:{port}",
+            "BEZANT_BIND": f"{host}:{port}",
             "BEZANT_GRPC_BIND": "127.0.0.1:0",
             "BEZANT_ENVOY_SOCKET": str(server_socket),
             "BEZANT_KEEPALIVE_SECS": "3600",
@@ -195,20 +199,21 @@ def running_edge(gateway: ScriptedGateway, variables: Mapping[str, str] | None =
                 {},
             )
         )
-        edge = Edge(gateway, port, 0, server, server_log)
+        edge = Edge(gateway, host, port, 0, server, server_log)
         _wait(lambda: bool(edge.log_lines(message="serving gRPC")), "the server", server, server_log)
-        _wait(lambda: _listens(port), "Envoy", front, envoy_log)
-        # The server tickles as it starts; a test shall not meet that call among its own.
-        _wait(lambda: bool(gateway.arrivals), "the first tickle", server, server_log)
+        _wait(lambda: _listens(host, port), "Envoy", front, envoy_log)
+        if settings["IBKR_GATEWAY_URL"] == gateway.url:
+            # The server tickles as it starts; a test shall not meet that call among its own.
+            _wait(lambda: bool(gateway.arrivals), "the first tickle", server, server_log)
         (line,) = edge.log_lines(message="serving gRPC")
-        yield Edge(gateway, port, int(line["port"]), server, server_log)
+        yield Edge(gateway, host, port, int(line["port"]), server, server_log)
 
 
 @contextlib.contextmanager
-def _reserved_port() -> Iterator[int]:
+def _reserved_port(host: str) -> Iterator[int]:
     """A free port that nobody else is given: bound here, not listened on, shared with whoever asks for it by number."""
     with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
+        holder.bind((host, 0))
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         yield int(holder.getsockname()[1])
 
@@ -239,9 +244,9 @@ def _process(
             child.wait()
 
 
-def _listens(port: int) -> bool:
+def _listens(host: str, port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection((host, port), timeout=1).close()
     except OSError:
         return False
     return True

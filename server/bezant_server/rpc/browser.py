@@ -6,6 +6,8 @@ that page wrote in them. Browsers say where a request comes from (`Sec-Fetch-Sit
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from bezant_server.errors import Forbidden
 from bezant_server.rpc.call import Call
 
@@ -33,6 +35,21 @@ def _changes_state(call: Call) -> bool:
     http = call.http
     if http is None:
         return True
-    if http.path.startswith("/sso/"):
+    path = _resolved(http.path)
+    if http.path.startswith("/sso/") and path.startswith("/sso/"):
         return False
-    return http.method not in _READ_METHODS or http.path.rstrip("/").endswith(_READS_THAT_CHANGE_STATE)
+    return http.method not in _READ_METHODS or path.endswith(_READS_THAT_CHANGE_STATE)
+
+
+def _resolved(path: str) -> str:
+    """The path as the most lenient server would read it: `/sso/..%2Fv1/api/logout;x` is `/v1/api/logout`."""
+    while (decoded := unquote(path)) != path:
+        path = decoded
+    segments: list[str] = []
+    for segment in path.lower().replace("\\", "/").split("/"):
+        name = segment.partition(";")[0]
+        if name == "..":
+            del segments[-1:]
+        elif name not in ("", "."):
+            segments.append(name)
+    return "/" + "/".join(segments)

@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bezant_server.cpapi.classify import is_login_redirect
+from bezant_server.cpapi.classify import decode
 from bezant_server.cpapi.client import CpapiClient
 from bezant_server.cpapi.jar import set_cookie_name
 from bezant_server.cpapi.messages import UpstreamResponse
-from bezant_server.errors import BezantError, DebugUnauthorized, NotFound
+from bezant_server.errors import BezantError, DebugUnauthorized, NotAuthenticated, NotFound
 
 _PREVIEW_BYTES = 512
 _TOKEN_LIKE = re.compile(
@@ -105,18 +105,20 @@ class DebugPages:
 class _Outcome:
     step: _Step
     report: dict[str, object]
-    response: UpstreamResponse | None
+    failure: BezantError | None
     document: dict[str, Any]
 
 
 async def _timed(step: _Step, call: Callable[[], Awaitable[UpstreamResponse]]) -> _Outcome:
     started = perf_counter()
     response: UpstreamResponse | None = None
-    error: str | None = None
+    failure: BezantError | None = None
+    document: object = None
     try:
         response = await call()
-    except BezantError as failure:
-        error = f"{failure.code}: {failure.message}"
+        document = decode(response)
+    except BezantError as error:
+        failure = error
     report: dict[str, object] = {
         "name": step.name,
         "method": step.method,
@@ -128,24 +130,26 @@ async def _timed(step: _Step, call: Callable[[], Awaitable[UpstreamResponse]]) -
         "set_cookie_names": sorted({set_cookie_name(value) for value in response.all("set-cookie")})
         if response
         else [],
-        "error": error,
+        "error": _redacted(f"{failure.code}: {failure.message}") if failure else None,
     }
-    return _Outcome(step, report, response, _object(response))
+    return _Outcome(step, report, failure, document if isinstance(document, dict) else {})
 
 
 def preview(body: bytes) -> str:
     """The beginning of a body with everything that looks like a secret taken out."""
-    text = body[: _PREVIEW_BYTES * 2].decode("utf-8", "replace")
-    text = _TOKEN_LIKE.sub(r'\1"[redacted]"', text)
-    text = _LONG_HEX.sub("[redacted]", text)
+    text = _redacted(body[: _PREVIEW_BYTES * 2].decode("utf-8", "replace"))
     return text.encode()[:_PREVIEW_BYTES].decode("utf-8", "ignore")
 
 
+def _redacted(text: str) -> str:
+    return _LONG_HEX.sub("[redacted]", _TOKEN_LIKE.sub(r'\1"[redacted]"', text))
+
+
 def _verdict(outcomes: list[_Outcome]) -> str:
-    if any(_wants_login(outcome.response) for outcome in outcomes):
+    if any(isinstance(outcome.failure, NotAuthenticated) for outcome in outcomes):
         return "needs_login"
     for outcome in outcomes:
-        if outcome.response is None or outcome.response.status != 200:
+        if outcome.failure is not None:
             return outcome.step.verdict
     auth, *others = outcomes
     if auth.document.get("authenticated") is not True:
@@ -155,18 +159,6 @@ def _verdict(outcomes: list[_Outcome]) -> str:
         if ssodh.get("authenticated") is not True:
             return _SSODH_INIT.verdict
     return "ok"
-
-
-def _wants_login(response: UpstreamResponse | None) -> bool:
-    return response is not None and (response.status == 401 or is_login_redirect(response))
-
-
-def _object(response: UpstreamResponse | None) -> dict[str, Any]:
-    try:
-        document = json.loads(response.body) if response else {}
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _skipped(step: _Step, why: str) -> dict[str, object]:

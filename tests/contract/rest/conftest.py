@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 import pytest
 
@@ -9,7 +10,9 @@ from tests.support.certificates import self_signed
 from tests.support.edge import Edge, running_edge
 from tests.support.scripted_gateway import ScriptedGateway, gateway_in_background
 
-RunEdge = Callable[[Mapping[str, str]], AbstractContextManager[Edge]]
+
+class RunEdge(Protocol):
+    def __call__(self, variables: Mapping[str, str], *, host: str = ...) -> AbstractContextManager[Edge]: ...
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +21,8 @@ def run_edge(tmp_path_factory: pytest.TempPathFactory) -> RunEdge:
     _, context = self_signed(tmp_path_factory.mktemp("gateway"))
 
     @contextmanager
-    def run(variables: Mapping[str, str]) -> Iterator[Edge]:
-        with gateway_in_background(context) as gateway, running_edge(gateway, variables) as running:
+    def run(variables: Mapping[str, str], *, host: str = "127.0.0.1") -> Iterator[Edge]:
+        with gateway_in_background(context) as gateway, running_edge(gateway, variables, host=host) as running:
             yield running
 
     return run

@@ -169,10 +169,8 @@ def test_a_chunked_answer_passes(edge: Edge, gateway: ScriptedGateway) -> None:
         ("/v1/api/x", "application/octet-stream", b"PK", "application/octet-stream"),
     ],
 )
-def test_a_page_without_a_type_is_html(
-    path: str, given: str | None, body: bytes, seen: str | None, edge: Edge, gateway: ScriptedGateway
-) -> None:
-    gateway.on("GET", path, answer(200, body, content_type=given))
+def test_a_page_without_a_type_is_html(path: str, given: str | None, body: bytes, seen: str | None, edge: Edge) -> None:
+    edge.gateway.on("GET", path, answer(200, body, content_type=given))
     reply = edge.get(path)
     assert (reply.status, reply.body, reply.header("content-type")) == (200, body, seen)
 
