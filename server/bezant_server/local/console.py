@@ -29,11 +29,8 @@ class Console:
     def line(self, name: str, text: bytes | str) -> None:
         """Add a line, without its end, of the program `name`."""
         content = text.encode() if isinstance(text, str) else text
-        prefix = f"[{name}] ".encode()
-        if self._dropped:
-            prefix = f"[bezant] {self._dropped} lines dropped: the terminal is too slow\n".encode() + prefix
         try:
-            self._waiting.put_nowait(prefix + content + b"\n")
+            self._waiting.put_nowait(self._notice() + f"[{name}] ".encode() + content + b"\n")
         except queue.Full:
             self._dropped += 1
         else:
@@ -42,8 +39,14 @@ class Console:
     def close(self, *, within: float) -> None:
         """Write what waits, for `within` seconds at most."""
         with contextlib.suppress(queue.Full):
+            self._waiting.put(self._notice(), timeout=within)
             self._waiting.put(None, timeout=within)
             self._writer.join(within)
+
+    def _notice(self) -> bytes:
+        if not self._dropped:
+            return b""
+        return f"[bezant] {self._dropped} lines dropped: the reader of this log is too slow\n".encode()
 
     def _write(self) -> None:
         while (line := self._waiting.get()) is not None:
