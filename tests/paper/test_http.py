@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from typing import Any
 
 import pytest
 
@@ -67,3 +68,23 @@ async def test_a_foreign_origin_is_refused_on_posts_only(client: PaperClient, he
 async def test_only_its_own_authority_vouches_for_it(paper: PaperGateway) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         await asyncio.open_connection("127.0.0.1", paper.port, ssl=ssl.create_default_context())
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/iserver/marketdata/unsubscribe", {"conid": [1]}, 500),
+        ("/iserver/account", {"acctId": {"a": 1}}, 400),
+        ("/portfolio/allocation", {"acctIds": 5}, 400),
+        ("/iserver/questions/suppress", {"messageIds": [1]}, 500),
+        ("/iserver/contract/rules", {"conid": "x"}, 400),
+        ("/iserver/secdef/search", [], 400),
+        ("/iserver/reply/nobody", {"confirmed": "yes"}, 400),
+    ],
+)
+async def test_nonsense_is_an_error_of_ours(client: PaperClient, path: str, body: Any, status: int) -> None:
+    await client.prime()
+    answer = await client.call("POST", path, json=body)
+    assert answer.status == status
+    assert answer.json["error"]
+    assert "Traceback" not in client.paper.log

@@ -70,3 +70,12 @@ async def test_a_new_process_on_the_same_port(start: StartPaper) -> None:
     with start(port=port) as second:
         async with PaperClient(second) as client:
             assert await client.session_id() != session
+
+
+async def test_the_log_tells_of_orders_and_keeps_secrets(client: PaperClient) -> None:
+    await client.prime()
+    session = await client.session_id()
+    order_id = await client.placed(orderType="MKT", price=None)
+    await client.until_status(order_id, "Filled")
+    assert f"order {order_id} of DU8730189, BUY 1 AAPL MKT: Filled" in client.paper.log
+    assert session not in client.paper.log

@@ -51,7 +51,7 @@ class AccountsApi:
     async def select(self, request: web.Request) -> web.Response:
         brokerage = brokerage_of(self._gateway)
         account = (await read_object(request)).get("acctId")
-        if not account:
+        if not account or not isinstance(account, str):
             raise ApiError(400, "Bad Request: acctId is required")
         if account not in self._gateway.book.accounts:
             raise ApiError(500, "unknown account")

@@ -62,7 +62,7 @@ class MarketDataApi:
     async def unsubscribe(self, request: web.Request) -> web.Response:
         brokerage = brokerage_of(self._gateway)
         conid = (await read_object(request)).get("conid")
-        if conid not in brokerage.lines:
+        if not isinstance(conid, int) or conid not in brokerage.lines:
             return json_response({"error": "unknown"}, 500)
         del brokerage.lines[conid]
         return json_response({"success": True})

@@ -79,7 +79,9 @@ class PortfolioApi:
 
     async def consolidated_allocation(self, request: web.Request) -> web.Response:
         self._primed()
-        wanted = (await read_object(request)).get("acctIds") or []
+        wanted = (await read_object(request)).get("acctIds")
+        if not isinstance(wanted, list):
+            raise ApiError(400, "Bad Request: acctIds must be a list")
         accounts = [account for name, account in self._gateway.book.accounts.items() if name in wanted]
         if not accounts:
             raise ApiError(500, "no accounts")
