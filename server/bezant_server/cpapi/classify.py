@@ -27,8 +27,10 @@ def is_login_redirect(response: UpstreamResponse) -> bool:
     """Whether the gateway sends the caller to its login page."""
     if not 300 <= response.status < 400:
         return False
-    location = response.header("location")
-    return location is not None and urlsplit(location).path.startswith(_LOGIN_PATHS)
+    try:
+        return urlsplit(response.header("location") or "").path.startswith(_LOGIN_PATHS)
+    except ValueError:
+        return False
 
 
 def decode(response: UpstreamResponse) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from bezant_server.addresses import GatewayUrl
 from bezant_server.cpapi.client import USER_AGENT
@@ -45,6 +46,7 @@ _NOT_RETURNED = _HOP_BY_HOP | {
     "x-request-id",
 }
 _NOT_RETURNED_PREFIXES = ("access-control-", "grpc-", "x-envoy-", "x-error-", "x-bezant-", ":")
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _API_PREFIX = "/v1/"
 
 
@@ -114,9 +116,9 @@ def without_domain(set_cookie: str) -> str:
 
 def relative_location(location: str, gateway: GatewayUrl) -> str:
     """A redirect target: on the gateway's own origin it becomes relative, so that the browser stays here."""
-    parts = urlsplit(location)
-    if f"{parts.scheme}://{parts.netloc}".lower() == gateway.origin.lower():
-        location = location[len(parts.scheme) + len("://") + len(parts.netloc) :] or "/"
+    origin, rest = _split_origin(location)
+    if origin.lower() == gateway.origin.lower():
+        location = rest if rest.startswith("/") else f"/{rest}"
     return quote(location, safe="%/:=&?~#+!$,;'@()*[]")
 
 
@@ -133,6 +135,12 @@ def _as_own(name: str, value: str, gateway: GatewayUrl) -> str:
     if name == "origin":
         return gateway.origin
     if name == "referer":
-        parts = urlsplit(value)
-        return f"{gateway.origin}{parts.path}{'?' if parts.query else ''}{parts.query}"
+        _, rest = _split_origin(value.partition("#")[0])
+        return f"{gateway.origin}{rest if rest.startswith('/') else '/'}"
     return value
+
+
+def _split_origin(url: str) -> tuple[str, str]:
+    """Scheme and authority, and what follows. Anybody may have written the URL, so nothing is asked of it."""
+    match = _ORIGIN.match(url)
+    return (match[0], url[match.end() :]) if match else ("", url)

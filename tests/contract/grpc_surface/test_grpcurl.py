@@ -59,10 +59,10 @@ def test_it_describes_a_service(grpcurl: Path, edge: Edge) -> None:
 def test_it_calls(grpcurl: Path, edge: Edge, gateway: ScriptedGateway) -> None:
     gateway.on("POST", "/v1/api/iserver/auth/status", json_answer({"authenticated": True}))
     answer = json.loads(run(grpcurl, f"127.0.0.1:{edge.grpc_port}", "bezant.v1.SidecarService/GetHealth"))
-    assert answer["contentType"] == "application/json"
+    assert answer["content_type"] == "application/json"
 
 
 def test_it_calls_through_envoy(grpcurl: Path, edge: Edge, gateway: ScriptedGateway) -> None:
     gateway.on("POST", "/v1/api/iserver/auth/status", json_answer({"authenticated": True}))
     answer = json.loads(run(grpcurl, f"127.0.0.1:{edge.port}", "bezant.v1.SidecarService/GetHealth"))
-    assert answer["contentType"] == "application/json"
+    assert answer["content_type"] == "application/json"
