@@ -78,6 +78,7 @@ def start_stack(
     paper: bool = True,
     env: Mapping[str, str] | None = None,
     args: Sequence[str] = (),
+    command: Sequence[str] = COMMAND,
 ) -> Iterator[Stack]:
     """Run `bezant up` until the block ends.
 
@@ -86,21 +87,26 @@ def start_stack(
         gateway_url: the gateway to use; needs `paper=False`.
         paper: with a paper gateway of its own.
         env: further variables; none of ours is inherited.
-        args: further flags.
+        args: further flags; an address given here or in `env` wins over the free port it would get.
+        command: what runs `bezant up`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     serial = f"stack-{os.getpid()}-{time.monotonic_ns()}"
     ready_file, output_file, log_file = (folder / f"{serial}.{kind}" for kind in ("ready", "out", "log"))
-    command = [
-        *COMMAND,
-        *("--bind", _ANYWHERE, "--grpc-bind", _ANYWHERE, "--ready-file", str(ready_file)),
+    binds = {"BEZANT_BIND": _ANYWHERE, "BEZANT_GRPC_BIND": _ANYWHERE}
+    flags = [
+        *("--ready-file", str(ready_file)),
         *(["--paper", "--paper-bind", _ANYWHERE, "--paper-control-bind", _ANYWHERE] if paper else []),
         *(["--gateway-url", gateway_url] if gateway_url else []),
-        *args,
     ]
     with output_file.open("wb") as output, log_file.open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env=environment(env), stdin=subprocess.DEVNULL, stdout=output, stderr=log
+            [*command, *flags, *args],
+            cwd=folder,
+            env=environment(binds | dict(env or {})),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=log,
         )
     try:
         wait_until(lambda: ready_file.exists() or process.poll() is not None, "bezant up", log_file.read_text)
