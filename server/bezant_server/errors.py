@@ -29,6 +29,9 @@ from grpc import StatusCode
 ERROR_DOMAIN = "bezant-grpc"
 """The `domain` of every `google.rpc.ErrorInfo` this server sends."""
 
+_MESSAGE_CHARS = 1000
+"""A message may quote a caller or the gateway, and travels in headers, which have their limits."""
+
 
 class BezantError(Exception):
     """An error with a stable code, an HTTP status and a gRPC status.
@@ -50,6 +53,8 @@ class BezantError(Exception):
         fields: Mapping[str, str | int] | None = None,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
+        if len(message) > _MESSAGE_CHARS:
+            message = f"{message[:_MESSAGE_CHARS]}…"
         super().__init__(message)
         self.message = message
         self.fields: Mapping[str, str | int] = fields or {}

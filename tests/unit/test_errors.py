@@ -139,3 +139,9 @@ def test_a_message_beyond_ascii_stays_whole() -> None:
     assert envelope.isascii()
     assert envelope.isprintable()
     assert json.loads(envelope)["message"] == error.message
+
+
+def test_a_message_is_short_enough_for_a_header() -> None:
+    error = errors.NotFound("\u4e2d" * 100_000)
+    assert sum(len(value) for _, value in rest_trailers(error)) < 8 * 1024
+    assert sum(len(value) for _, value in grpc_trailers(error)) < 8 * 1024
