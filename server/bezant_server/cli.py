@@ -91,7 +91,7 @@ def _serve(parsed: argparse.Namespace) -> int:
 
     try:
         settings = settings_from_flags(parsed)
-        logs.configure(settings.log_level)
+        logs.configure(settings.log_level, form=settings.log_format)
         _run(serve(settings))
     except config.ConfigError as error:
         return _refuse(str(error))

@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _variable(
         "BEZANT_LOG_LEVEL", "INFO", "how much is logged"
     )
+    log_format: Literal["auto", "json", "text"] = _variable(
+        "BEZANT_LOG_FORMAT", "auto", "json lines, or text; auto is text on a terminal"
+    )
 
     verify_tls: bool = _variable("BEZANT_VERIFY_TLS", False, "verify the gateway's certificate")
     ca_file: OptionalPath = _variable("BEZANT_CA_FILE", None, "the CA to verify it with, if not the system's")

@@ -42,15 +42,26 @@ class TextFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send this program's log to `stream` (standard error by default); libraries are heard from WARNING on."""
+def configure(level: str, stream: TextIO | None = None, *, form: str = "auto") -> None:
+    """Send this program's log to `stream` (standard error by default); libraries are heard from WARNING on.
+
+    Args:
+        level: from which on it is heard.
+        stream: where it goes.
+        form: json, text, or auto, which is text on a terminal.
+    """
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(TextFormatter() if stream.isatty() else JsonFormatter())
+    handler.setFormatter(TextFormatter() if is_text(form, stream) else JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("bezant_server").setLevel(level)
+
+
+def is_text(form: str, stream: TextIO) -> bool:
+    """Whether a log of this form is text on that stream."""
+    return form == "text" or (form == "auto" and stream.isatty())
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:

