@@ -39,7 +39,14 @@ class TextFormatter(logging.Formatter):
         clock = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         extras = " ".join(f"{key}={value}" for key, value in _extras(record).items())
         line = f"{clock} {record.levelname:<7} {record.name}: {record.getMessage()}{'  ' if extras else ''}{extras}"
+        if not line.isprintable():
+            line = "".join(letter if letter.isprintable() else _escaped(letter) for letter in line)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _escaped(letter: str) -> str:
+    """What a caller or the gateway wrote must not steer the terminal, nor look like a line of its own."""
+    return letter.encode("unicode_escape").decode("ascii")
 
 
 def configure(level: str, stream: TextIO | None = None, *, form: str = "auto") -> None:

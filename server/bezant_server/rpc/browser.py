@@ -15,6 +15,8 @@ _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _READS_THAT_CHANGE_STATE = ("/logout", "/tickle", "/reauthenticate", "/ssodh/init", "/unsubscribeall", "/unsubscribe")
 """Ends of gateway paths that answer GET as well, and do something (IBKR's older documentation lists them as GET)."""
 _OWN_SITE = frozenset({"same-origin", "none"})
+_DECODINGS = 3
+"""How often a path may have been encoded. Each decoding costs, and a page may have written 60 KiB of them."""
 
 
 def check_origin(call: Call, cors_origins: frozenset[str]) -> None:
@@ -36,15 +38,22 @@ def _changes_state(call: Call) -> bool:
     if http is None:
         return True
     path = _resolved(http.path)
+    if path is None:
+        return True
     if http.path.startswith("/sso/") and path.startswith("/sso/"):
         return False
     return http.method not in _READ_METHODS or path.endswith(_READS_THAT_CHANGE_STATE)
 
 
-def _resolved(path: str) -> str:
-    """The path as the most lenient server would read it: `/sso/..%2Fv1/api/logout;x` is `/v1/api/logout`."""
-    while (decoded := unquote(path)) != path:
-        path = decoded
+def _resolved(path: str) -> str | None:
+    """The path as the most lenient server would read it: `/sso/..%2Fv1/api/logout;x` is `/v1/api/logout`.
+
+    None when it is encoded so often that nobody can say.
+    """
+    for _ in range(_DECODINGS):
+        path = unquote(path)
+    if unquote(path) != path:
+        return None
     segments: list[str] = []
     for segment in path.lower().replace("\\", "/").split("/"):
         name = segment.partition(";")[0]

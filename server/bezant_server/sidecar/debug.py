@@ -20,8 +20,9 @@ from bezant_server.errors import BezantError, DebugUnauthorized, NotAuthenticate
 
 _PREVIEW_BYTES = 512
 _TOKEN_LIKE = re.compile(
-    r'(?i)("(?:session|sessionid|mac|token|[a-z_]*token|[a-z_]*secret|password|credential|user_?id|user_?name)"\s*:\s*)'
-    r'("(?:[^"\\]|\\.)*"?|[0-9]+)'
+    r'(?i)("(?:[a-z_]*(?:session|token|secret|password|credential|cookie|api_?key)[a-z_]*'
+    r'|mac|hardware_info|user_?id|user_?name)"\s*:\s*)'
+    r'("(?:[^"\\]|\\.)*"?|-?[0-9.]+)'
 )
 _LONG_HEX = re.compile(r"\b[0-9a-fA-F]{16,}\b")
 
