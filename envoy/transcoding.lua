@@ -50,7 +50,9 @@ function envoy_on_request(handle)
   end
   for _, name in ipairs(drop) do headers:remove(name) end
   headers:add("x-bezant-peer", handle:streamInfo():downstreamRemoteAddress())
-  handle:streamInfo():dynamicMetadata():set("bezant", "rest", not grpc)
+  local metadata = handle:streamInfo():dynamicMetadata()
+  metadata:set("bezant", "rest", not grpc)
+  metadata:set("bezant", "head", headers:get(":method") == "HEAD")
   -- Last, because waiting for the body ends the life of `headers`.
   if not grpc and takes_no_body(headers) then
     local body = handle:body()
@@ -73,6 +75,15 @@ local function verdict(headers)
   return status, nil
 end
 
+-- The answer to HEAD: the length that GET would tell, and no byte of the body, which Envoy would send after it.
+local function unsend(handle, body, length)
+  local unsent = handle:body(true)
+  local size = body ~= nil and #body or unsent:length()
+  if unsent:length() > 0 then unsent:setBytes("") end
+  if length == nil and size > 0 then length = tostring(size) end
+  if length ~= nil then handle:headers():replace("content-length", length) end
+end
+
 function envoy_on_response(handle)
   local seen = handle:streamInfo():dynamicMetadata():get("bezant")
   if seen == nil or not seen["rest"] then return end
@@ -92,5 +103,9 @@ function envoy_on_response(handle)
   end
   for _, name in ipairs(GRPC_HEADERS) do headers:remove(name) end
   -- Last, because waiting for the body ends the life of `headers`.
-  if body ~= nil then handle:body(true):setBytes(body) end
+  if seen["head"] then
+    unsend(handle, body, length)
+  elseif body ~= nil then
+    handle:body(true):setBytes(body)
+  end
 end

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import json
 import os
 import socket
@@ -53,11 +54,22 @@ class HttpAnswer:
         return json.loads(self.body)
 
 
+class _Answers(io.BufferedReader):
+    """What a connection receives. One answer's reader closes it when done; the next answer follows all the same."""
+
+    def makefile(self, mode: str) -> _Answers:
+        return self
+
+    def close(self) -> None:
+        pass
+
+
 class Connection:
     """One TCP connection to Envoy; several requests may follow each other."""
 
     def __init__(self, host: str, port: int) -> None:
         self._socket = socket.create_connection((host, port), timeout=_ANSWER_SECS)
+        self._answers = _Answers(socket.SocketIO(self._socket, "r"))
 
     def __enter__(self) -> Self:
         return self
@@ -70,14 +82,21 @@ class Connection:
 
     def read(self, method: str = "GET") -> HttpAnswer:
         """The next answer; the method decides whether it has a body."""
-        response = http.client.HTTPResponse(self._socket, method=method)
+        response = http.client.HTTPResponse(self._answers, method=method)  # type: ignore[arg-type]
         response.begin()
         headers = tuple((name.lower(), value) for name, value in response.getheaders())
         return HttpAnswer(response.status, headers, response.read())
 
+    def read_interim(self) -> int:
+        """The status of an interim answer (1xx), which has no body."""
+        first = self._answers.readline()
+        while self._answers.readline().strip():
+            pass
+        return int(first.split(b" ")[1])
+
     def is_closed(self) -> bool:
         """Wait until the other side closes; False when it sends something instead."""
-        return self._socket.recv(1) == b""
+        return self._answers.read(1) == b""
 
 
 @dataclass(frozen=True, slots=True)

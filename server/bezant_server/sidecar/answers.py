@@ -23,7 +23,7 @@ async def send_headers(
     gateway: GatewayUrl,
     *,
     content_type: str,
-    content_length: int | None,
+    content_length: int | None = None,
 ) -> None:
     """Send the status and the end-to-end headers. Success is certain from here on: an error can no longer be told.
 
@@ -32,7 +32,7 @@ async def send_headers(
         response: the gateway's whole answer.
         gateway: whose origin becomes relative.
         content_type: of the body; empty when it shall have none.
-        content_length: of the body that a GET would have, for an answer that has none of its own (HEAD).
+        content_length: of the body that a GET would have, where the body at hand does not tell.
     """
     metadata = headers.for_caller(response, gateway)
     if response.status != 200:

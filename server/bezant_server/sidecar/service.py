@@ -138,10 +138,8 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
     async def _verbatim(self, context: Context, response: UpstreamResponse) -> HttpBody:
         if is_login_redirect(response):
             raise NotAuthenticated
-        http = calls.current().http
-        length = len(response.body) if http is not None and http.method == "HEAD" else None
         kind = headers.content_type(response, self._gateway.gateway.base_path)
-        await answers.send_headers(context, response, self._gateway.gateway, content_type=kind, content_length=length)
+        await answers.send_headers(context, response, self._gateway.gateway, content_type=kind)
         return answers.body_of(response, kind)
 
     def _id(self, request: Message, name: str) -> str:

@@ -105,6 +105,14 @@ def test_a_large_body_passes_whole(edge: Edge, gateway: ScriptedGateway) -> None
     assert call.body == body
 
 
+def test_a_large_order_passes_whole(edge: Edge, gateway: ScriptedGateway) -> None:
+    body = b'"' + b"x" * (10 * MEBIBYTE - 2) + b'"'
+    gateway.on("POST", "/v1/api/iserver/account/DU1/orders", answer(200, b"done"))
+    assert edge.post("/accounts/DU1/orders", body).status == 200
+    (call,) = gateway.arrivals
+    assert call.body == body
+
+
 def test_a_body_over_the_limit(edge: Edge, gateway: ScriptedGateway) -> None:
     for target in ("/v1/api/upload", "/accounts/DU1/orders"):
         reply = edge.post(target, b" " * (10 * MEBIBYTE + 1))

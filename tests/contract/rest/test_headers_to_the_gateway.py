@@ -137,7 +137,9 @@ def test_origin_and_referer_become_the_gateways_for_the_api(method: str, edge: E
     assert call.all("referer") == [f"{edge.gateway.origin}/sso/Dispatcher?x=1"]
 
 
-@pytest.mark.parametrize("referer", ["http://localhost:8080", "http://localhost:8080/", "http://evil.example/"])
+@pytest.mark.parametrize(
+    "referer", ["http://localhost:8080", "http://localhost:8080/", "http://evil.example/", "null", ""]
+)
 def test_a_referer_of_any_origin_becomes_the_gateways(referer: str, edge: Edge) -> None:
     (seen,) = forwarded(edge, ("Referer", referer)).all("referer")
     assert seen.rstrip("/") == edge.gateway.origin
