@@ -140,6 +140,28 @@ async def test_health_says_not_serving_before_the_server_ends(tmp_path: Path) ->
         assert await asyncio.to_thread(stack.process.wait, _SECS) == 0
 
 
+def test_a_signal_while_things_start_stops_them_too(tmp_path: Path, runs: Path) -> None:
+    binds = ("--bind", "--grpc-bind", "--paper-bind", "--paper-control-bind")
+    process = subprocess.Popen(
+        [*COMMAND, "--paper", *(part for bind in binds for part in (bind, "127.0.0.1:0"))],
+        cwd=tmp_path,
+        env=environment({"XDG_RUNTIME_DIR": str(runs)}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stderr is not None
+        # The paper gateway is the first to start: the server and Envoy have yet to come.
+        assert process.stderr.readline().startswith(b"[paper] ")
+        process.send_signal(signal.SIGTERM)
+        output, log = process.communicate(timeout=_SECS)
+
+    assert (process.returncode, output) == (0, b"")
+    assert b"[bezant] SIGTERM: stopping" in log
+    assert list(runs.iterdir()) == []
+
+
 def test_a_second_signal_kills_at_once(tmp_path: Path) -> None:
     with start_stack(tmp_path) as stack:
         # A child that cannot answer SIGTERM holds the orderly stop up.

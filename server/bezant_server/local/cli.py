@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bezant_server.local.plan import PaperOptions, Plan
 
 _USAGE_ERROR = 2
+_INTERRUPTED = 130
 _LAST_LINES_SECS = 2.0
 _PAPER_BIND = BindAddress("127.0.0.1", 5000)
 _PAPER_CONTROL_BIND = BindAddress("127.0.0.1", 5001)
@@ -56,7 +57,7 @@ def run(parsed: argparse.Namespace, load: Callable[[argparse.Namespace], Setting
 
     Returns:
         The exit status: 0 after a signal, 1 when a program failed, 2 when the command line, the configuration or an
-        address cannot be used.
+        address cannot be used, 128 + the signal's number when a signal left no time for an orderly stop.
     """
     from bezant_server.local.plan import planned  # noqa: PLC0415  the other commands do without it
     from bezant_server.local.ports import AddressError  # noqa: PLC0415
@@ -70,6 +71,9 @@ def run(parsed: argparse.Namespace, load: Callable[[argparse.Namespace], Setting
     except (ConfigError, AddressError, OSError) as error:
         sys.stderr.write(f"bezant: {error}\n")
         return _USAGE_ERROR
+    except KeyboardInterrupt:
+        # Before the supervisor listens for signals, or after: nothing runs then.
+        return _INTERRUPTED
 
 
 def _supervise(plan: Plan, *, login: bool, ready_file: Path | None) -> int:
