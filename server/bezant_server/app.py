@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 _QUIET_RPCS = frozenset(
     {
+        "/bezant.v1.SidecarService/GetEventsStatus",
         "/bezant.v1.SidecarService/GetHealth",
         "/bezant.v1.SidecarService/PollEvents",
         "/grpc.health.v1.Health/Check",
