@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import SecretStr
@@ -39,7 +40,8 @@ def sample(field: FieldInfo) -> tuple[str, object]:
         case tuple():
             return "one, two ,,three", ("one", "two", "three")
         case str():
-            return "DEBUG", "DEBUG"
+            other = next(choice for choice in get_args(field.annotation) if choice != default)
+            return other, other
         case None:
             return "/tmp/some/file", Path("/tmp/some/file")
     raise AssertionError(f"a default of a new kind: {default!r}")

@@ -46,8 +46,9 @@ def test_a_line_is_one_json_object() -> None:
 
 
 @pytest.mark.usefixtures("_in_a_request")
-@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
-def test_a_line_of_a_request_has_its_id(stream: io.StringIO) -> None:
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_a_line_of_a_request_has_its_id(kind: type[io.StringIO]) -> None:
+    stream = kind()
     logs.configure("INFO", stream)
     logging.getLogger("bezant_server.x").info("hello")
     assert "the-id" in stream.getvalue()
@@ -108,3 +109,12 @@ def test_configuring_twice_writes_once() -> None:
     logs.configure("INFO", stream)
     logging.getLogger("bezant_server").info("once")
     assert len(stream.getvalue().splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_the_form_can_be_chosen(kind: type[io.StringIO], form: str) -> None:
+    stream = kind()
+    logs.configure("INFO", stream, form=form)
+    logging.getLogger("bezant_server").info("hello")
+    assert stream.getvalue().startswith("{") is (form == "json")
