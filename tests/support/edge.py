@@ -87,8 +87,8 @@ class Connection:
         headers = tuple((name.lower(), value) for name, value in response.getheaders())
         return HttpAnswer(response.status, headers, response.read())
 
-    def read_interim(self) -> int:
-        """The status of an interim answer (1xx), which has no body."""
+    def read_head(self) -> int:
+        """The status of the next answer; its headers are skipped, and its body, if it has one, stays unread."""
         first = self._answers.readline()
         while self._answers.readline().strip():
             pass

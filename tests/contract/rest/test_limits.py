@@ -79,6 +79,19 @@ def test_headers_up_to_the_limit(tight: Edge) -> None:
     assert tight.gateway.arrivals[0].header("x-large") == value
 
 
+@pytest.mark.parametrize(("count", "size"), [(1, 40_000), (9, 9_000), (20, 9_000), (120, 10), (300, 300), (2000, 10)])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("target", ["/v1/api/x", "/accounts/DU1/orders"])
+def test_many_headers_of_the_gateway(count: int, size: int, method: str, target: str, tight: Edge) -> None:
+    """They pass, or are more than is taken in: but nobody is told that the server is down."""
+    sent = tuple((f"X-{number}", "x" * size) for number in range(count))
+    tight.gateway.on("*", "*", answer(200, b"done", headers=sent))
+    with tight.connect() as connection:
+        connection.write(tight.request(method, target, body=b"{}" if method == "POST" else None))
+        assert connection.read_head() in (200, 502)
+    assert len(tight.gateway.arrivals) == 1 or method == "GET"
+
+
 def test_large_headers_of_the_gateway_pass(tight: Edge) -> None:
     tight.gateway.on("*", "*", answer(200, b"done", headers=(("X-Large", "x" * 40_000),)))
     assert tight.get("/v1/api/x").header("x-large") == "x" * 40_000

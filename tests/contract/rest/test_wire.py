@@ -68,7 +68,7 @@ def test_expect_continue(edge: Edge, gateway: ScriptedGateway) -> None:
     with edge.connect() as connection:
         headers = (("Expect", "100-continue"), ("Content-Length", "2"))
         connection.write(edge.request("POST", "/accounts/DU1/orders", headers=headers))
-        assert connection.read_interim() == 100
+        assert connection.read_head() == 100
         connection.write(b"{}")
         assert connection.read("POST").body == b"done"
     assert [call.body for call in gateway.arrivals] == [b"{}"]
