@@ -12,6 +12,7 @@ from bezant_server.config import ConfigError, Settings
 from bezant_server.cpapi import tls
 from bezant_server.cpapi.client import CpapiClient
 from bezant_server.cpapi.jar import CookieJar
+from bezant_server.cpapi.pacing import build as pacing_build
 from bezant_server.events import build as events_build
 from bezant_server.rpc.interceptor import CallInterceptor
 from bezant_server.rpc.server import GrpcServer
@@ -39,7 +40,7 @@ async def serve(settings: Settings) -> None:
     Raises:
         PortTakenError: an address cannot be bound.
         SocketUnusableError: Envoy's socket cannot be bound.
-        ConfigError: BEZANT_CA_FILE cannot be used.
+        ConfigError: BEZANT_CA_FILE or BEZANT_PACING_FILE cannot be used.
     """
     try:
         context = tls.client_context(verify=settings.verify_tls, ca_file=settings.ca_file)
@@ -55,6 +56,7 @@ async def serve(settings: Settings) -> None:
             request_timeout=settings.request_timeout_secs,
             max_response_bytes=settings.max_response_body_bytes,
             max_connections=settings.max_connections,
+            pace=(lambda send: pacing_build.build(settings, send).exchange) if settings.pacing else None,
         )
         stack.push_async_callback(gateway.aclose)
         events = events_build.build(settings, gateway, context)

@@ -126,6 +126,25 @@ class Settings(BaseSettings):
         "BEZANT_SHUTDOWN_GRACE_SECS", 10.0, "longest that calls in flight may take at shutdown"
     )
 
+    pacing: bool = _variable("BEZANT_PACING", True, "keep IBKR's limits (on or off)")
+    pacing_file: OptionalPath = _variable("BEZANT_PACING_FILE", None, "TOML file that changes or adds limits")
+    pacing_margin_secs: Seconds = _variable("BEZANT_PACING_MARGIN_SECS", 0.05, "added to every window of a limit")
+    pacing_transit_secs: Seconds = _variable(
+        "BEZANT_PACING_TRANSIT_SECS", 0.5, "longest that a call is on its way to the gateway"
+    )
+    pacing_hold_secs: Seconds = _variable(
+        "BEZANT_PACING_HOLD_SECS", 5.0, "how long an order's question holds the line for its reply"
+    )
+    pacing_queue_cap: Count = _variable("BEZANT_PACING_QUEUE_CAP", 2000, "calls that may wait, in each lane")
+    pacing_backoff_min_secs: Seconds = _variable(
+        "BEZANT_PACING_BACKOFF_MIN_SECS", 5.0, "first pause after a 429 of the gateway; it doubles"
+    )
+    pacing_backoff_max_secs: Seconds = _variable("BEZANT_PACING_BACKOFF_MAX_SECS", 900.0, "longest such pause")
+    last_answers_cap: Count = _variable(
+        "BEZANT_LAST_ANSWERS_CAP", 256, "last answers held, for max-age and closed windows"
+    )
+    last_answers_bytes: Count = _variable("BEZANT_LAST_ANSWERS_BYTES", 32 * MEBIBYTE, "their size together")
+
     cors_origins: CommaSeparated = _variable(
         "BEZANT_CORS_ORIGINS", (), "web origins that may call from a browser, comma-separated"
     )

@@ -9,6 +9,7 @@ test holds it against this module.
     │   └── MissingQueryParam       missing_query_param
     ├── InvalidBaseUrl              invalid_base_url
     ├── Forbidden, NotFound, MethodNotAllowed, DebugUnauthorized
+    ├── RateLimited                 rate_limited
     ├── UpgradeRequired, BodyTooLarge, HeadersTooLarge, RequestTimeout, ServerUnavailable   (Envoy answers these)
     ├── UpstreamError               what went wrong between us and the gateway
     │   ├── NotAuthenticated, NoSession
@@ -21,6 +22,7 @@ test holds it against this module.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -132,6 +134,18 @@ class DebugUnauthorized(BezantError):
     code = "debug_unauthorized"
     http_status = 401
     grpc_status = StatusCode.UNAUTHENTICATED
+
+
+class RateLimited(BezantError):
+    """IBKR's limits leave no room for the call before its deadline, or the gateway wants a pause. Nothing was sent."""
+
+    code = "rate_limited"
+    http_status = 429
+    grpc_status = StatusCode.RESOURCE_EXHAUSTED
+
+    def __init__(self, message: str, *, retry_after_secs: float) -> None:
+        super().__init__(message, headers=(("retry-after", str(max(math.ceil(retry_after_secs), 1))),))
+        self.retry_after_secs = retry_after_secs
 
 
 class UpgradeRequired(BezantError):

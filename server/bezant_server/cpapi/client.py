@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import quote, urlencode
 
 from bezant_server.addresses import GatewayUrl
@@ -14,6 +14,8 @@ from bezant_server.cpapi.transports import ChangeTransport, ReadTransport, Trans
 from bezant_server.errors import BadRequest
 
 USER_AGENT = "bezant-grpc"
+
+Exchange = Callable[[UpstreamRequest], Awaitable[UpstreamResponse]]
 
 _TARGET = re.compile(r"""/[!"$-~]{0,61440}""")
 """What may stand in a request line: no blank, no fragment, nothing that is not ASCII."""
@@ -30,6 +32,7 @@ class CpapiClient:
         request_timeout: seconds until the whole answer is there.
         max_response_bytes: of a body.
         max_connections: open at once, for reads and for changes each.
+        pace: makes of the plain way to send a call one that paces it; without it each is sent at once.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class CpapiClient:
         request_timeout: float,
         max_response_bytes: int,
         max_connections: int,
+        pace: Callable[[Exchange], Exchange] | None = None,
     ) -> None:
         self.gateway = gateway
         self.jar = jar
@@ -58,6 +62,7 @@ class CpapiClient:
             )
             for transport in (ReadTransport, ChangeTransport)
         )
+        self._paced: Exchange = self._deliver if pace is None else pace(self._deliver)
         self.own_headers: Headers = (
             ("accept", "*/*"),
             ("accept-encoding", "identity"),
@@ -107,20 +112,24 @@ class CpapiClient:
             UpstreamHttpError: broken HTTP, a connection lost in mid-answer, an answer over the size limit.
             InvalidBaseUrl: the gateway's address cannot be called.
             BadRequest: the target cannot be sent.
+            RateLimited: IBKR's limits leave no room for it in time.
         """
         if not _TARGET.fullmatch(request.target):
             raise BadRequest("the path must begin with / and be percent-encoded, at most 60 KiB of it", field="path")
+        return await self._paced(request)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._reads.aclose()
+        await self._changes.aclose()
+
+    async def _deliver(self, request: UpstreamRequest) -> UpstreamResponse:
         # aiohttp's URLs lose the question mark of an empty query.
         once = request.changes_state or request.target.endswith("?")
         transport = self._changes if once else self._reads
         response = await transport.send(request, self._with_cookies(request.headers))
         self.jar.learn_from_response(response.all("set-cookie"))
         return response
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._reads.aclose()
-        await self._changes.aclose()
 
     def _with_cookies(self, headers: Headers) -> Headers:
         cookies = self.jar.header()

@@ -15,10 +15,12 @@ from google.protobuf.message import DecodeError
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 
 from bezant_server import logs
+from bezant_server.cpapi import caller as callers
 from bezant_server.errors import BadRequest, BezantError, Internal
 from bezant_server.rpc import call as calls
 from bezant_server.rpc.browser import check_origin
 from bezant_server.rpc.call import Call, HttpRequest
+from bezant_server.rpc.caller import caller_of
 from bezant_server.rpc.status import grpc_trailers, rest_trailers
 
 _log = logging.getLogger(__name__)
@@ -80,7 +82,7 @@ class CallInterceptor(ServerInterceptor):
             started = perf_counter()
             call = self._enter(method, context)
             try:
-                self._check(call, request)
+                self._check(call, request, context)
                 response = await behavior(request, context)
             except Exception as error:  # noqa: BLE001  nothing of ours may reach a caller undescribed
                 await self._fail(call, context, error, started)
@@ -99,7 +101,7 @@ class CallInterceptor(ServerInterceptor):
             started = perf_counter()
             call = self._enter(method, context)
             try:
-                self._check(call, request)
+                self._check(call, request, context)
                 async for response in behavior(request, context):
                     yield response
             except Exception as error:  # noqa: BLE001  nothing of ours may reach a caller undescribed
@@ -115,7 +117,8 @@ class CallInterceptor(ServerInterceptor):
 
         return serve
 
-    def _check(self, call: Call, request: Any) -> None:
+    def _check(self, call: Call, request: Any, context: Context) -> None:
+        callers.enter(caller_of(call, context))
         check_origin(call, self._cors_origins)
         if request is None:
             raise BadRequest("the request is malformed: every parameter must be text in UTF-8")
@@ -147,6 +150,7 @@ class CallInterceptor(ServerInterceptor):
             _log.log(level, "failed", extra=_fields(call, started) | {"code": error.code, "reason": error.message})
         trailers = rest_trailers(error) if call.http else grpc_trailers(error)
         trailers.append(("x-request-id", call.request_id))
+        trailers.extend(callers.current().headers())
         await context.abort(error.grpc_status, error.message, tuple(trailers))
 
     def _log_success(self, call: Call, started: float) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 
-from bezant_server.errors import ERROR_DOMAIN, BadRequest, BezantError
+from bezant_server.errors import ERROR_DOMAIN, BadRequest, BezantError, RateLimited
 
 MetadataPairs = list[tuple[str, str | bytes]]
 
@@ -30,6 +31,10 @@ def grpc_trailers(error: BezantError) -> MetadataPairs:
     if isinstance(error, BadRequest) and error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
         status.details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
+    if isinstance(error, RateLimited):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(math.ceil(error.retry_after_secs * 1000))
+        status.details.append(_packed(retry))
     return [("grpc-status-details-bin", status.SerializeToString()), *error.headers]
 
 

@@ -9,6 +9,7 @@ from google.api.httpbody_pb2 import HttpBody
 from grpc.aio import ServicerContext
 
 from bezant_server.addresses import GatewayUrl
+from bezant_server.cpapi import caller as callers
 from bezant_server.cpapi.messages import UpstreamResponse
 from bezant_server.sidecar import headers
 
@@ -35,6 +36,7 @@ async def send_headers(
         content_length: of the body that a GET would have, where the body at hand does not tell.
     """
     metadata = headers.for_caller(response, gateway)
+    metadata.extend(callers.current().headers())
     if response.status != 200:
         metadata.append(("x-http-status", str(response.status)))
     if not content_type:

@@ -12,6 +12,7 @@ from grpc.aio import ServicerContext
 from bezant.v1 import sidecar_service_pb2 as pb
 from bezant.v1 import sidecar_service_pb2_grpc as pb_grpc
 from bezant_server import params
+from bezant_server.cpapi import caller as callers
 from bezant_server.cpapi.classify import decode, is_login_redirect
 from bezant_server.cpapi.client import CpapiClient, segment
 from bezant_server.cpapi.messages import UpstreamResponse
@@ -50,6 +51,8 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
             status = {}
         message = status.get("message")
         health = {name: status.get(name) is True for name in ("authenticated", "connected", "competing")}
+        if waited := callers.current().headers():
+            await context.send_initial_metadata(tuple(waited))
         return _json(json.dumps({**health, "message": message if isinstance(message, str) else None}).encode())
 
     async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> HttpBody:
