@@ -1,9 +1,9 @@
 """Who may be sent now: the decisions of the scheduler, without a clock, a task or a socket of its own.
 
 A call waits until every limit that covers it has a place, until nothing of a higher lane could go instead, and until
-nobody holds the line. Calls other than orders also keep one interval of the global limit apart (100 ms at ten a
-second): so a place falls free at least once an interval, and an order, which goes first, waits no longer than that,
-however many reads are queued.
+nobody holds the line. Calls other than orders never take the last place of the global limit, and keep one interval of
+it apart (100 ms at ten a second): an order finds a place at once, and another behind it within an interval, however
+many reads are queued.
 
 The line is held while an order is on its way, and after a question until it is answered or `hold_secs` have passed:
 IBKR drops a question when any other call comes in between.
@@ -262,8 +262,8 @@ class Line:
         return ahead
 
     def _ready_at(self, ticket: Ticket, now: float) -> float:
-        ready = max((each.ready_at(now) for each in ticket.gauges), default=now)
         profile = ticket.profile
+        ready = max((each.ready_at(now, self._kept_for_orders(each, profile)) for each in ticket.gauges), default=now)
         if now < self._held_until and not (self._asking is None and profile.reply_to in self._open_questions):
             ready = max(ready, self._held_until)
         if profile.lane is not Lane.ORDERS:
@@ -272,6 +272,9 @@ class Line:
             # What is still on its way could come in behind the question that this order may raise.
             ready = max(ready, self._quiet_at())
         return ready
+
+    def _kept_for_orders(self, each: Gauge, profile: Profile) -> int:
+        return int(each.limit.name == GLOBAL and each.limit.count > 1 and profile.lane is not Lane.ORDERS)
 
     def _quiet_at(self) -> float:
         return max(

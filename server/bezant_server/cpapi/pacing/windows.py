@@ -67,9 +67,10 @@ class Window:
         free = self.limit.count - len(self._places)
         if ahead < free:
             return now
-        ends = sorted(place.until for place in self._places)
-        round_, index = divmod(ahead - free, len(ends))
-        return max(now, ends[index]) + round_ * self._held_secs
+        # Whoever takes a place gives it back when the window has passed, so the places come round.
+        rounds, index = divmod(ahead, self.limit.count)
+        first = now if index < free else sorted(place.until for place in self._places)[index - free]
+        return first + rounds * self._held_secs
 
     def take(self, now: float) -> Place:
         """See `Gauge.take`."""
