@@ -6,11 +6,12 @@ import asyncio
 import logging
 import signal
 from contextlib import AsyncExitStack
+from functools import partial
 
 from bezant.v1 import gateway_service_pb2, gateway_service_pb2_grpc, sidecar_service_pb2, sidecar_service_pb2_grpc
 from bezant_server.config import ConfigError, Settings
 from bezant_server.cpapi import tls
-from bezant_server.cpapi.client import CpapiClient
+from bezant_server.cpapi.client import CpapiClient, NoPacing
 from bezant_server.cpapi.jar import CookieJar
 from bezant_server.cpapi.pacing import build as pacing_build
 from bezant_server.events import build as events_build
@@ -56,7 +57,7 @@ async def serve(settings: Settings) -> None:
             request_timeout=settings.request_timeout_secs,
             max_response_bytes=settings.max_response_body_bytes,
             max_connections=settings.max_connections,
-            pace=(lambda send: pacing_build.build(settings, send).exchange) if settings.pacing else None,
+            pace=partial(pacing_build.build, settings) if settings.pacing else NoPacing,
         )
         stack.push_async_callback(gateway.aclose)
         events = events_build.build(settings, gateway, context)

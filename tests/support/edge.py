@@ -199,6 +199,8 @@ def running_edge(
             "BEZANT_GRPC_BIND": "127.0.0.1:0",
             "BEZANT_ENVOY_SOCKET": str(server_socket),
             "BEZANT_KEEPALIVE_SECS": "3600",
+            # Every call reaches the gateway, at once, unless a test is about pacing.
+            "BEZANT_PACING": "off",
             "BEZANT_SHUTDOWN_GRACE_SECS": "1",
             "BEZANT_LOG_LEVEL": "DEBUG",
             **(variables or {}),

@@ -30,6 +30,14 @@ def violated_fields(error: AioRpcError) -> list[str]:
     return [violation.field for violation in violations.field_violations]
 
 
+def retry_delay_secs(error: AioRpcError) -> float:
+    """When to try again, by the `google.rpc.RetryInfo`."""
+    retry = error_details_pb2.RetryInfo()
+    (packed,) = (detail for detail in _status(error).details if detail.Is(retry.DESCRIPTOR))
+    assert packed.Unpack(retry)
+    return float(retry.retry_delay.ToTimedelta().total_seconds())
+
+
 def _status(error: AioRpcError) -> Any:
     (encoded,) = (value for name, value in error.trailing_metadata() if name == "grpc-status-details-bin")
     assert isinstance(encoded, bytes)

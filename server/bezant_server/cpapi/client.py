@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 from urllib.parse import quote, urlencode
 
 from bezant_server.addresses import GatewayUrl
@@ -16,6 +18,42 @@ from bezant_server.errors import BadRequest
 USER_AGENT = "bezant-grpc"
 
 Exchange = Callable[[UpstreamRequest], Awaitable[UpstreamResponse]]
+
+
+class Pacing(Protocol):
+    """Decides when a call is sent."""
+
+    async def exchange(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Send a call when its turn comes, or give an answer that serves.
+
+        Raises:
+            RateLimited: its turn cannot come in time; it was not sent.
+        """
+
+    def turn(self, request: UpstreamRequest) -> AbstractAsyncContextManager[None]:
+        """The turn of a call that somebody else sends, such as the handshake of a WebSocket.
+
+        Raises:
+            RateLimited: its turn cannot come in time.
+        """
+
+
+class NoPacing:
+    """Sends every call at once."""
+
+    def __init__(self, send: Exchange) -> None:
+        self._send = send
+
+    async def exchange(self, request: UpstreamRequest) -> UpstreamResponse:
+        """See `Pacing.exchange`."""
+        return await self._send(request)
+
+    @asynccontextmanager
+    async def turn(self, request: UpstreamRequest) -> AsyncIterator[None]:
+        """See `Pacing.turn`."""
+        del request
+        yield
+
 
 _TARGET = re.compile(r"""/[!"$-~]{0,61440}""")
 """What may stand in a request line: no blank, no fragment, nothing that is not ASCII."""
@@ -32,7 +70,7 @@ class CpapiClient:
         request_timeout: seconds until the whole answer is there.
         max_response_bytes: of a body.
         max_connections: open at once, for reads and for changes each.
-        pace: makes of the plain way to send a call one that paces it; without it each is sent at once.
+        pace: makes the pacing of the plain way to send a call.
     """
 
     def __init__(
@@ -45,7 +83,7 @@ class CpapiClient:
         request_timeout: float,
         max_response_bytes: int,
         max_connections: int,
-        pace: Callable[[Exchange], Exchange] | None = None,
+        pace: Callable[[Exchange], Pacing] = NoPacing,
     ) -> None:
         self.gateway = gateway
         self.jar = jar
@@ -62,7 +100,7 @@ class CpapiClient:
             )
             for transport in (ReadTransport, ChangeTransport)
         )
-        self._paced: Exchange = self._deliver if pace is None else pace(self._deliver)
+        self._pacing = pace(self._deliver)
         self.own_headers: Headers = (
             ("accept", "*/*"),
             ("accept-encoding", "identity"),
@@ -116,7 +154,15 @@ class CpapiClient:
         """
         if not _TARGET.fullmatch(request.target):
             raise BadRequest("the path must begin with / and be percent-encoded, at most 60 KiB of it", field="path")
-        return await self._paced(request)
+        return await self._pacing.exchange(request)
+
+    def socket_turn(self) -> AbstractAsyncContextManager[None]:
+        """The turn to open the gateway's WebSocket: its handshake counts as a call.
+
+        Raises:
+            RateLimited: IBKR's limits leave no room for it in time.
+        """
+        return self._pacing.turn(UpstreamRequest("GET", f"{self.gateway.base_path}/ws", changes_state=False))
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -114,7 +114,8 @@ async def open_socket(
         logger=_silent_logger(),
     )
     try:
-        connection = await opening
+        async with client.socket_turn():
+            connection = await opening
     except (WebSocketException, OSError, TimeoutError) as error:
         raise _failure(error) from None
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from bezant_server.cpapi import caller as callers
@@ -14,6 +16,8 @@ from bezant_server.cpapi.pacing.calls import Profile, profile, questions
 from bezant_server.cpapi.pacing.line import Line, RefusedError, Ticket
 from bezant_server.cpapi.pacing.sharing import LastAnswer, LastAnswers, ShareKey, for_sharers, share_key
 from bezant_server.errors import BezantError, RateLimited, UpstreamTimeout
+
+_log = logging.getLogger(__name__)
 
 _ONE_CALLERS = frozenset({"accept-encoding", "range", "if-match", "if-none-match", "if-modified-since", "if-range"})
 
@@ -91,6 +95,22 @@ class Pacer:
             return served
         return await self._share(key, request, kind, caller)
 
+    @asynccontextmanager
+    async def turn(self, request: UpstreamRequest) -> AsyncIterator[None]:
+        """The turn of a call that somebody else sends; its place is held until the block ends.
+
+        Raises:
+            RateLimited: its turn cannot come in time.
+        """
+        caller = callers.current()
+        ticket = self._join(profile(request), caller.name, self._deadline(caller))
+        await self._turn(ticket)
+        try:
+            yield
+        finally:
+            self.line.answered(ticket, self._clock(), status=None, questions=frozenset())
+            self._advance()
+
     def forget_answers(self) -> None:
         """Let no earlier answer serve: another login has begun."""
         self._answers.clear()
@@ -105,6 +125,8 @@ class Pacer:
             self.counters.shared += 1
             flight.ticket.deadline = max(flight.ticket.deadline, self._deadline(caller))
         flight.callers += 1
+        if joined:
+            _log.debug("sharing a call", extra={"path": kind.path, "sharers": flight.callers - 1})
         began = self._clock()
         try:
             async with asyncio.timeout(max(self._deadline(caller) - began, 0.0)):
