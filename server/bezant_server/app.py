@@ -8,7 +8,14 @@ import signal
 from contextlib import AsyncExitStack
 from functools import partial
 
-from bezant.v1 import gateway_service_pb2, gateway_service_pb2_grpc, sidecar_service_pb2, sidecar_service_pb2_grpc
+from bezant.v1 import (
+    gateway_service_pb2,
+    gateway_service_pb2_grpc,
+    session_service_pb2,
+    session_service_pb2_grpc,
+    sidecar_service_pb2,
+    sidecar_service_pb2_grpc,
+)
 from bezant_server.config import ConfigError, Settings
 from bezant_server.cpapi import tls
 from bezant_server.cpapi.client import CpapiClient, NoPacing
@@ -17,7 +24,7 @@ from bezant_server.cpapi.pacing import build as pacing_build
 from bezant_server.events import build as events_build
 from bezant_server.rpc.interceptor import CallInterceptor
 from bezant_server.rpc.server import GrpcServer
-from bezant_server.session.keepalive import Keepalive
+from bezant_server.session.build import Session
 from bezant_server.sidecar.debug import DebugPages
 from bezant_server.sidecar.gateway_service import GatewayService
 from bezant_server.sidecar.rows import Rows
@@ -27,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 _QUIET_RPCS = frozenset(
     {
+        "/bezant.v1.SessionService/GetPacing",
+        "/bezant.v1.SessionService/GetSession",
         "/bezant.v1.SidecarService/GetEventsStatus",
         "/bezant.v1.SidecarService/GetHealth",
         "/bezant.v1.SidecarService/PollEvents",
@@ -48,6 +57,7 @@ async def serve(settings: Settings) -> None:
     except OSError as error:
         raise ConfigError(f"BEZANT_CA_FILE: cannot use {settings.ca_file}: {error}") from None
     jar = CookieJar(settings.edge_cookie_prefixes)
+    session = Session(settings)
     async with AsyncExitStack() as stack:
         gateway = CpapiClient(
             gateway=settings.gateway_url,
@@ -58,10 +68,11 @@ async def serve(settings: Settings) -> None:
             max_response_bytes=settings.max_response_body_bytes,
             max_connections=settings.max_connections,
             pace=partial(pacing_build.build, settings) if settings.pacing else NoPacing,
+            on_answer=session.answered,
         )
         stack.push_async_callback(gateway.aclose)
-        events = events_build.build(settings, gateway, context)
-        keepalive = Keepalive(gateway=gateway, interval=settings.keepalive_secs)
+        events = events_build.build(settings, gateway, context, on_status=session.framed)
+        keeper = session.keeper(gateway, session_renewed=events.replace_socket, session_ended=events.hold_socket)
 
         server = GrpcServer(
             interceptor=CallInterceptor(cors_origins=frozenset(settings.cors_origins), quiet=_QUIET_RPCS),
@@ -83,20 +94,23 @@ async def serve(settings: Settings) -> None:
         gateway_service_pb2_grpc.add_GatewayServiceServicer_to_server(
             GatewayService(gateway=gateway, rows=rows, events_enabled=settings.events_enabled), server.server
         )
+        sessions = session_service_pb2.DESCRIPTOR.services_by_name["SessionService"]
+        session_service_pb2_grpc.add_SessionServiceServicer_to_server(session.service(keeper, gateway), server.server)
         port = server.listen(settings.grpc_bind)
         if settings.envoy_socket is not None:
             server.listen_for_envoy(settings.envoy_socket)
 
         stop = _stop_signal()
-        await server.start([sidecar.full_name, forward.full_name])
+        await server.start([sidecar.full_name, forward.full_name, sessions.full_name])
         _log.info(
             "serving gRPC",
             extra={"host": settings.grpc_bind.host, "port": port, "gateway": str(settings.gateway_url)},
         )
         async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(keepalive.run()), tasks.create_task(events.run())]
+            background = [tasks.create_task(keeper.run()), tasks.create_task(events.run())]
             await stop.wait()
             _log.info("stopping")
+            session.close()
             await server.stop(settings.shutdown_grace_secs)
             for task in background:
                 task.cancel()

@@ -134,6 +134,8 @@ def default_text(field: FieldInfo) -> str:
         return "unset"
     if isinstance(default, bool):
         return str(default).lower()
+    if isinstance(default, tuple):
+        return ",".join(str(each) for each in default)
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
@@ -22,6 +23,7 @@ from pydantic_settings import (
 
 from bezant_server.addresses import BindAddress, GatewayUrl
 from bezant_server.errors import InvalidBaseUrl
+from bezant_server.session.maintenance import Window, zone
 
 MEBIBYTE = 1024 * 1024
 
@@ -49,6 +51,17 @@ def _comma_separated(value: object) -> object:
     return tuple(part for part in (part.strip() for part in value.split(",")) if part)
 
 
+def _windows(value: object) -> object:
+    parts = _comma_separated(value)
+    if not isinstance(value, str) or not isinstance(parts, tuple):
+        return value
+    return tuple(Window.parse(part) for part in parts)
+
+
+def _zone(value: object) -> object:
+    return zone(value) if isinstance(value, str) else value
+
+
 def _blank_is_unset(value: object) -> object:
     return None if value == "" else value
 
@@ -56,6 +69,8 @@ def _blank_is_unset(value: object) -> object:
 Address = Annotated[BindAddress, BeforeValidator(_address)]
 Gateway = Annotated[GatewayUrl, BeforeValidator(_gateway)]
 CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+Windows = Annotated[tuple[Window, ...], BeforeValidator(_windows)]
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_blank_is_unset)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -144,6 +159,48 @@ class Settings(BaseSettings):
         "BEZANT_LAST_ANSWERS_CAP", 256, "last answers held, for max-age and closed windows"
     )
     last_answers_bytes: Count = _variable("BEZANT_LAST_ANSWERS_BYTES", 32 * MEBIBYTE, "their size together")
+
+    session_upkeep: bool = _variable(
+        "BEZANT_SESSION_UPKEEP",
+        True,
+        "open and prepare the brokerage session whenever it is gone (on or off: only keep it alive)",
+    )
+    compete: bool = _variable(
+        "BEZANT_COMPETE", False, "take the session from another program that uses the login; once, without fighting"
+    )
+    session_check_secs: Seconds = _variable(
+        "BEZANT_SESSION_CHECK_SECS", 10.0, "longest wait for the answer to a tickle"
+    )
+    session_spacing_secs: Seconds = _variable(
+        "BEZANT_SESSION_SPACING_SECS", 1.0, "shortest time between two looks at the session"
+    )
+    session_login_secs: Seconds = _variable(
+        "BEZANT_SESSION_LOGIN_SECS", 5.0, "how often a gateway without a login is looked at"
+    )
+    session_competing_secs: Seconds = _variable(
+        "BEZANT_SESSION_COMPETING_SECS", 30.0, "how often it is looked at while another program has the session"
+    )
+    session_takeovers_apart_secs: Seconds = _variable(
+        "BEZANT_SESSION_TAKEOVERS_APART_SECS", 300.0, "two takeovers so close to each other are the last"
+    )
+    session_connect_secs: Seconds = _variable(
+        "BEZANT_SESSION_CONNECT_SECS", 20.0, "longest wait for a brokerage session to open"
+    )
+    session_backoff_min_secs: Seconds = _variable(
+        "BEZANT_SESSION_BACKOFF_MIN_SECS", 1.0, "first wait before another try"
+    )
+    session_backoff_max_secs: Seconds = _variable("BEZANT_SESSION_BACKOFF_MAX_SECS", 30.0, "longest such wait")
+    session_heartbeat_secs: Seconds = _variable(
+        "BEZANT_SESSION_HEARTBEAT_SECS", 15.0, "how often a quiet WatchSession sends a heartbeat"
+    )
+    maintenance_windows: Windows = _variable(
+        "BEZANT_MAINTENANCE_WINDOWS",
+        (Window.parse("00:00-02:00"), Window.parse("Fri 23:00-03:00"), Window.parse("Sat 18:00-23:00")),
+        "when IBKR maintains its systems, comma-separated; it names failures, and stops nothing",
+    )
+    maintenance_zone: Zone = _variable(
+        "BEZANT_MAINTENANCE_ZONE", ZoneInfo("America/New_York"), "the time zone of those windows"
+    )
 
     cors_origins: CommaSeparated = _variable(
         "BEZANT_CORS_ORIGINS", (), "web origins that may call from a browser, comma-separated"

@@ -12,7 +12,7 @@ test holds it against this module.
     ├── RateLimited                 rate_limited
     ├── UpgradeRequired, BodyTooLarge, HeadersTooLarge, RequestTimeout, ServerUnavailable   (Envoy answers these)
     ├── UpstreamError               what went wrong between us and the gateway
-    │   ├── NotAuthenticated, NoSession
+    │   ├── NotAuthenticated, NoSession, SessionNotReady
     │   ├── UpstreamUnreachable, UpstreamTimeout, UpstreamHttpError
     │   ├── UpstreamStatus, UpstreamClientError
     │   └── UpstreamDecodeError, UpstreamApiError
@@ -212,6 +212,19 @@ class NoSession(UpstreamError):
 
     def __init__(self, message: str = "gateway is logged in but has no brokerage session (no bridge)") -> None:
         super().__init__(message)
+
+
+class SessionNotReady(UpstreamError):
+    """The brokerage session is not READY; `state` and `next_action` are members. Nothing was sent for the call."""
+
+    code = "session_not_ready"
+    http_status = 503
+    grpc_status = StatusCode.FAILED_PRECONDITION
+
+    def __init__(self, *, state: str, cause: str, next_action: str, advice: str) -> None:
+        super().__init__(
+            f"the session is {state}: {cause}; {advice}", fields={"state": state, "next_action": next_action}
+        )
 
 
 class UpstreamUnreachable(UpstreamError):

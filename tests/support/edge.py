@@ -201,6 +201,8 @@ def running_edge(
             "BEZANT_KEEPALIVE_SECS": "3600",
             # Every call reaches the gateway, at once, unless a test is about pacing.
             "BEZANT_PACING": "off",
+            # Nor does the server itself call it in the middle of a test that is not about the session.
+            "BEZANT_SESSION_UPKEEP": "off",
             "BEZANT_SHUTDOWN_GRACE_SECS": "1",
             "BEZANT_LOG_LEVEL": "DEBUG",
             **(variables or {}),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import time
 from pathlib import Path
 from typing import get_args
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import SecretStr
@@ -14,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from bezant_server import cli, config
 from bezant_server.addresses import BindAddress, GatewayUrl
+from bezant_server.session.maintenance import Window
 from scripts import document_configuration
 
 FIELDS = config.Settings.model_fields
@@ -37,6 +40,10 @@ def sample(field: FieldInfo) -> tuple[str, object]:
             return "[::1]:81", BindAddress("::1", 81)
         case GatewayUrl():
             return "https://gateway.example:5001/v1/api", GatewayUrl("https", "gateway.example:5001", "/v1/api")
+        case (Window(), *_):
+            return "Sun 12:30-13:00,23:00-01:00", (Window(6, time(12, 30), time(13)), Window(None, time(23), time(1)))
+        case ZoneInfo():
+            return "Europe/Zurich", ZoneInfo("Europe/Zurich")
         case tuple():
             return "one, two ,,three", ("one", "two", "three")
         case str():
@@ -138,6 +145,8 @@ WRONG = {
     "BEZANT_KEEPALIVE_SECS": ["0", "-1", "nan", "inf", "1e999", "soon", ""],
     "BEZANT_MAX_CONNECTIONS": ["0", "-1", "1.5", "many"],
     "BEZANT_EVENTS_ENABLED": ["perhaps"],
+    "BEZANT_MAINTENANCE_WINDOWS": ["noon", "12:00", "12:00-12:00", "24:00-01:00", "12:60-13:00", "Sol 01:00-02:00"],
+    "BEZANT_MAINTENANCE_ZONE": ["", "Mars/Olympus", "../etc/passwd"],
 }
 WRONG_PAIRS = [(variable, text) for variable, texts in WRONG.items() for text in texts]
 

@@ -13,11 +13,12 @@ from bezant_server.addresses import GatewayUrl
 from bezant_server.cpapi.jar import CookieJar
 from bezant_server.cpapi.messages import Headers, UpstreamRequest, UpstreamResponse
 from bezant_server.cpapi.transports import ChangeTransport, ReadTransport, Transport
-from bezant_server.errors import BadRequest
+from bezant_server.errors import BadRequest, BezantError
 
 USER_AGENT = "bezant-grpc"
 
 Exchange = Callable[[UpstreamRequest], Awaitable[UpstreamResponse]]
+OnAnswer = Callable[[UpstreamRequest, UpstreamResponse | BezantError], None]
 
 
 class Pacing(Protocol):
@@ -71,6 +72,7 @@ class CpapiClient:
         max_response_bytes: of a body.
         max_connections: open at once, for reads and for changes each.
         pace: makes the pacing of the plain way to send a call.
+        on_answer: told of every call that was sent, with its answer or why none came; it must not raise.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class CpapiClient:
         max_response_bytes: int,
         max_connections: int,
         pace: Callable[[Exchange], Pacing] = NoPacing,
+        on_answer: OnAnswer | None = None,
     ) -> None:
         self.gateway = gateway
         self.jar = jar
@@ -100,7 +103,8 @@ class CpapiClient:
             )
             for transport in (ReadTransport, ChangeTransport)
         )
-        self._pacing = pace(self._deliver)
+        self.pacing = pace(self._deliver)
+        self._on_answer = on_answer
         self.own_headers: Headers = (
             ("accept", "*/*"),
             ("accept-encoding", "identity"),
@@ -154,7 +158,7 @@ class CpapiClient:
         """
         if not _TARGET.fullmatch(request.target):
             raise BadRequest("the path must begin with / and be percent-encoded, at most 60 KiB of it", field="path")
-        return await self._pacing.exchange(request)
+        return await self.pacing.exchange(request)
 
     def socket_turn(self) -> AbstractAsyncContextManager[None]:
         """The turn to open the gateway's WebSocket: its handshake counts as a call.
@@ -162,7 +166,7 @@ class CpapiClient:
         Raises:
             RateLimited: IBKR's limits leave no room for it in time.
         """
-        return self._pacing.turn(UpstreamRequest("GET", f"{self.gateway.base_path}/ws", changes_state=False))
+        return self.pacing.turn(UpstreamRequest("GET", f"{self.gateway.base_path}/ws", changes_state=False))
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -173,9 +177,18 @@ class CpapiClient:
         # aiohttp's URLs lose the question mark of an empty query.
         once = request.changes_state or request.target.endswith("?")
         transport = self._changes if once else self._reads
-        response = await transport.send(request, self._with_cookies(request.headers))
+        try:
+            response = await transport.send(request, self._with_cookies(request.headers))
+        except BezantError as error:
+            self._tell(request, error)
+            raise
         self.jar.learn_from_response(response.all("set-cookie"))
+        self._tell(request, response)
         return response
+
+    def _tell(self, request: UpstreamRequest, outcome: UpstreamResponse | BezantError) -> None:
+        if self._on_answer is not None:
+            self._on_answer(request, outcome)
 
     def _with_cookies(self, headers: Headers) -> Headers:
         cookies = self.jar.header()

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import sqlite3
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from bezant_server.backoff import Backoff
 from bezant_server.config import Settings
 from bezant_server.cpapi.client import CpapiClient
 from bezant_server.events.api import CapturedEvents, DisabledEvents, Events
-from bezant_server.events.backoff import Backoff
 from bezant_server.events.clock import Clock
 from bezant_server.events.connector import Connector, ConnectorTimes
 from bezant_server.events.history import History
@@ -35,7 +36,14 @@ class Capture:
     """
 
     def __init__(
-        self, settings: Settings, client: CpapiClient, tls: ssl.SSLContext, *, clock: Clock, random: Random
+        self,
+        settings: Settings,
+        client: CpapiClient,
+        tls: ssl.SSLContext,
+        *,
+        clock: Clock,
+        random: Random,
+        on_status: Callable[[bytes], None],
     ) -> None:
         store = None if settings.events_db_path is None else Store(settings.events_db_path)
         self._history = None if store is None else _history(settings, store, clock)
@@ -74,6 +82,7 @@ class Capture:
                 minimum=settings.events_backoff_min_secs, maximum=settings.events_backoff_max_secs, random=random
             ),
             clock=clock,
+            on_status=on_status,
         )
         self.face: Events = CapturedEvents(
             topics=self.topics,
@@ -89,6 +98,14 @@ class Capture:
         )
         # Always, also with no earlier process known: without a database nobody could tell.
         self.topics.process_restarted()
+
+    def replace_socket(self) -> None:
+        """Have a fresh socket: another brokerage session has begun."""
+        self._connector.replace()
+
+    def hold_socket(self) -> None:
+        """Open no socket until another session has begun."""
+        self._connector.hold()
 
     async def run(self) -> None:
         """Capture until cancelled; then close the socket and store what is not stored yet."""
@@ -109,18 +126,27 @@ class NoCapture:
     def __init__(self) -> None:
         self.face: Events = DisabledEvents()
 
+    def replace_socket(self) -> None:
+        """There is none."""
+
+    def hold_socket(self) -> None:
+        """There is none."""
+
     async def run(self) -> None:
         """Nothing to do."""
 
 
-def build(settings: Settings, client: CpapiClient, tls: ssl.SSLContext) -> Capture | NoCapture:
-    """The capture as the configuration wants it.
+def build(
+    settings: Settings, client: CpapiClient, tls: ssl.SSLContext, *, on_status: Callable[[bytes], None]
+) -> Capture | NoCapture:
+    """The capture as the configuration wants it; `on_status` is told of the frames that speak of the session.
 
     The database, if there is one, is opened here, to learn which cursors were issued before; it never stops the start.
     """
     if not settings.events_enabled:
         return NoCapture()
-    return Capture(settings, client, tls, clock=Clock(), random=Random())  # noqa: S311  jitter needs no secret
+    jitter = Random()  # noqa: S311  it needs no secret
+    return Capture(settings, client, tls, clock=Clock(), random=jitter, on_status=on_status)
 
 
 def _history(settings: Settings, store: Store, clock: Clock) -> History:

@@ -7,16 +7,16 @@ import logging
 import ssl
 import traceback
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from bezant_server.backoff import Backoff
 from bezant_server.cpapi.classify import decode
 from bezant_server.cpapi.client import CpapiClient
 from bezant_server.cpapi.socket import FrameTooBig, GatewaySocket, SocketFailed, open_socket
 from bezant_server.errors import BezantError
 from bezant_server.events import frames
-from bezant_server.events.backoff import Backoff
 from bezant_server.events.clock import Clock, rfc3339
 from bezant_server.events.lines import Lines
 from bezant_server.events.topics import Topics
@@ -29,7 +29,13 @@ _PRIMING = (
 """What the gateway wants to be asked before it tells of orders (IBKR's documentation: accounts come first; the forced
 call only clears the cache, the one after it answers)."""
 
+_STATUS_FRAMES = frozenset({"sts", "act"})
+
 _log = logging.getLogger(__name__)
+
+
+class _Replaced(Exception):
+    """The connection ends because a fresh one is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ class Connector:
         times: durations and bounds.
         backoff: the waits between attempts.
         clock: when frames arrive.
+        on_status: told of each `sts` and `act` frame, which speak of the session.
     """
 
     def __init__(
@@ -95,6 +102,7 @@ class Connector:
         times: ConnectorTimes,
         backoff: Backoff,
         clock: Clock,
+        on_status: Callable[[bytes], None],
     ) -> None:
         self._client = client
         self._tls = tls
@@ -103,6 +111,10 @@ class Connector:
         self._times = times
         self._backoff = backoff
         self._clock = clock
+        self._on_status = on_status
+        self._fresh = asyncio.Event()
+        self._open = asyncio.Event()
+        self._open.set()
         self._connected_since = 0.0
         self._disconnected_ms: int | None = None
         self.state = ConnectorState()
@@ -110,15 +122,29 @@ class Connector:
     async def run(self) -> NoReturn:
         """Connect, listen and reconnect, until cancelled."""
         while True:
+            await self._open.wait()
+            self._fresh.clear()
             try:
                 await self._connection()
+            except _Replaced:
+                self._backoff.reset()
+                continue
             except (BezantError, SocketFailed) as error:
                 self._note(error)
             except Exception as error:  # noqa: BLE001  one frame or cookie that nobody foresaw must not end the capture
                 self._note_defect(error)
             finally:
                 self._disconnected()
-            await asyncio.sleep(self._backoff.next())
+            await _set_within(self._fresh, self._backoff.next())
+
+    def replace(self) -> None:
+        """Have a fresh socket, at once: what was subscribed on this one is gone with the session it belonged to."""
+        self._open.set()
+        self._fresh.set()
+
+    def hold(self) -> None:
+        """Make no new connection until `replace`: opening one would keep alive a session that is to end."""
+        self._open.clear()
 
     async def _connection(self) -> None:
         async with open_socket(
@@ -129,7 +155,11 @@ class Connector:
             max_frame_bytes=self._times.max_frame_bytes,
         ) as socket:
             ready = asyncio.Event()
-            await _until_one_fails(self._listen(socket, ready), self._speak(socket, ready))
+            await _until_one_fails(self._listen(socket, ready), self._speak(socket, ready), self._until_replaced())
+
+    async def _until_replaced(self) -> NoReturn:
+        await self._fresh.wait()
+        raise _Replaced
 
     async def _listen(self, socket: GatewaySocket, ready: asyncio.Event) -> NoReturn:
         state, limit = self.state, self._times.max_frame_bytes
@@ -141,6 +171,8 @@ class Connector:
             if frame.kind == frames.READY:
                 self._connected()
                 ready.set()
+            elif frame.kind in _STATUS_FRAMES:
+                self._on_status(raw)
             elif frame.topic is not None:
                 self._connected()
                 self._topics.publish(frame.topic, raw)

@@ -45,6 +45,7 @@ def run(grpcurl: Path, *arguments: str) -> str:
 def test_it_lists_the_services(grpcurl: Path, edge: Edge) -> None:
     assert run(grpcurl, f"127.0.0.1:{edge.grpc_port}", "list").split() == [
         "bezant.v1.GatewayService",
+        "bezant.v1.SessionService",
         "bezant.v1.SidecarService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",

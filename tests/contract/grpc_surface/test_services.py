@@ -22,7 +22,7 @@ from tests.support.grpc_errors import reason, violated_fields
 from tests.support.scripted_gateway import CLOSE, ScriptedGateway, answer, json_answer
 
 QUESTION: Any = reflection_pb2.ServerReflectionRequest
-SERVICES = ("bezant.v1.SidecarService", "bezant.v1.GatewayService")
+SERVICES = ("bezant.v1.SidecarService", "bezant.v1.GatewayService", "bezant.v1.SessionService")
 
 
 async def raw(channel: grpc.aio.Channel, rpc: str, request: bytes) -> bytes:

@@ -107,7 +107,8 @@ def test_the_session_is_kept_alive_at_the_interval(identity: ServerIdentity) -> 
     ):
         tickle = ("POST", "/v1/api/tickle")
         gateway.on(*tickle, answer(401))
-        edge.wait_for_log(message="tickle failed")
-        gateway.on(*tickle, json_answer({}))
-        edge.wait_for_log(message="the gateway answers tickles again")
+        edge.wait_for_log(message="the session is LOGGED_OUT")
+        gateway.on(*tickle, json_answer({"iserver": {"authStatus": {"authenticated": False, "connected": True}}}))
+        edge.wait_for_log(message="the session is NO_BROKERAGE_SESSION")
         assert {arrival.header("content-length") for arrival in gateway.received(*tickle)} == {"0"}
+        assert gateway.counts().keys() == {" ".join(tickle)}

@@ -85,7 +85,7 @@ async def running(
         max_response_bytes=1 << 20,
         max_connections=8,
     )
-    capture = Capture(settings, client, tls, clock=clock or Clock(), random=Random(7))
+    capture = Capture(settings, client, tls, clock=clock or Clock(), random=Random(7), on_status=lambda _: None)
     run = Running(capture, jar, asyncio.create_task(capture.run()))
     try:
         yield run

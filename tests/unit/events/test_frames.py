@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bezant_server.backoff import Backoff
 from bezant_server.events import frames
-from bezant_server.events.backoff import Backoff
 from bezant_server.events.frames import Frame
 
 
