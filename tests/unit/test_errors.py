@@ -127,7 +127,12 @@ def test_the_details_for_grpc(error: BezantError) -> None:
     assert dict(info.metadata) == {name: str(value) for name, value in error.fields.items()}
 
     field = getattr(error, "field", "")
-    assert len(status.details) == (2 if field else 1)
+    retry_after_secs = getattr(error, "retry_after_secs", None)
+    assert len(status.details) == (2 if field or retry_after_secs else 1)
+    if retry_after_secs:
+        retry = error_details_pb2.RetryInfo()
+        assert status.details[1].Unpack(retry)
+        assert retry.retry_delay.ToMilliseconds() == retry_after_secs * 1000
     if field:
         violations = error_details_pb2.BadRequest()
         assert status.details[1].Unpack(violations)

@@ -35,7 +35,7 @@ class Desk:
     @asynccontextmanager
     async def sessions(self) -> AsyncIterator[Sessions]:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.edge.grpc_port}") as channel:
-            yield Sessions(pb_grpc.SessionServiceStub(channel))  # type: ignore[no-untyped-call]
+            yield Sessions(pb_grpc.SessionServiceStub(channel))
 
     def counts(self) -> dict[str, int]:
         """What the gateway was asked, by method and path."""
