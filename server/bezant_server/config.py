@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         "BEZANT_RECEIVE_TIMEOUT_SECS", 60.0, "longest that a request may take to arrive at Envoy"
     )
     shutdown_grace_secs: Seconds = _variable(
-        "BEZANT_SHUTDOWN_GRACE_SECS", 10.0, "longest that calls in flight may take at shutdown"
+        "BEZANT_SHUTDOWN_GRACE_SECS", 30.0, "longest that calls in flight, an order among them, may take at shutdown"
     )
 
     pacing: bool = _variable("BEZANT_PACING", True, "keep IBKR's limits (on or off)")

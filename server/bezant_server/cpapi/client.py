@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from bezant_server.addresses import GatewayUrl
@@ -17,7 +17,7 @@ from bezant_server.errors import BadRequest, BezantError
 
 USER_AGENT = "bezant-grpc"
 
-Exchange = Callable[[UpstreamRequest], Awaitable[UpstreamResponse]]
+Exchange = Callable[[UpstreamRequest], Coroutine[Any, Any, UpstreamResponse]]
 OnAnswer = Callable[[UpstreamRequest, UpstreamResponse | BezantError], None]
 
 

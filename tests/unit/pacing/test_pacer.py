@@ -217,7 +217,7 @@ async def test_a_shared_call_goes_on_while_somebody_waits_for_it() -> None:
     assert len(gateway.sent) == 1
 
 
-async def test_an_order_that_was_sent_is_not_called_back() -> None:
+async def test_an_order_that_was_sent_is_not_called_back(caplog: pytest.LogCaptureFixture) -> None:
     gateway = Gateway()
     gateway.open.clear()
     pacer = pacer_for(gateway)
@@ -229,6 +229,7 @@ async def test_an_order_that_was_sent_is_not_called_back() -> None:
     assert pacer.line.is_held(time.monotonic())
     gateway.open.set()
     await settled(lambda: not pacer.line.is_held(time.monotonic()))
+    await settled(lambda: "whose caller left was answered" in caplog.text)
     assert len(gateway.sent) == 1
 
 

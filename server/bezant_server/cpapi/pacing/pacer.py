@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bezant_server.cpapi import caller as callers
 from bezant_server.cpapi.caller import Caller
 from bezant_server.cpapi.messages import UpstreamRequest, UpstreamResponse
 from bezant_server.cpapi.pacing.calls import Profile, profile, questions
 from bezant_server.cpapi.pacing.line import Line, RefusedError, Ticket
+from bezant_server.cpapi.pacing.outliving import Outliving
 from bezant_server.cpapi.pacing.sharing import LastAnswer, LastAnswers, ShareKey, for_sharers, share_key
 from bezant_server.errors import BezantError, RateLimited, UpstreamTimeout
 
@@ -21,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 _ONE_CALLERS = frozenset({"accept-encoding", "range", "if-match", "if-none-match", "if-modified-since", "if-range"})
 
-Send = Callable[[UpstreamRequest], Awaitable[UpstreamResponse]]
+Send = Callable[[UpstreamRequest], Coroutine[Any, Any, UpstreamResponse]]
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class Pacer:
         self._waiting: dict[Ticket, _Waiting] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._changes = 0
+        self._outliving = Outliving()
 
     async def exchange(self, request: UpstreamRequest) -> UpstreamResponse:
         """Send a call when its turn comes, or give an answer that serves.
@@ -174,15 +177,13 @@ class Pacer:
             await self._turn(ticket)
         finally:
             caller.queued_secs += self._clock() - began
-        # From here on it is sent: a caller who goes away does not call it back.
-        task = asyncio.create_task(self._sent(request, ticket))
-        task.add_done_callback(self._changed)
-        return await asyncio.shield(task)
+        return await self._outliving.see_through(request, self._changing(request, ticket))
 
-    def _changed(self, task: asyncio.Task[UpstreamResponse]) -> None:
-        self._changes += 1
-        if not task.cancelled():
-            task.exception()
+    async def _changing(self, request: UpstreamRequest, ticket: Ticket) -> UpstreamResponse:
+        try:
+            return await self._sent(request, ticket)
+        finally:
+            self._changes += 1
 
     async def _sent(self, request: UpstreamRequest, ticket: Ticket) -> UpstreamResponse:
         status: int | None = None
