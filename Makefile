@@ -21,7 +21,7 @@ run: setup ## start the paper gateway, the server and Envoy
 	@$(BIN)/bezant up --paper
 
 test: setup-dev ## run every test
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 lint: setup-dev ## ruff, mypy, buf, shellcheck, freshness of generated code
 	@scripts/lint.sh
