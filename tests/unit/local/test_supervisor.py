@@ -93,6 +93,28 @@ async def test_one_that_does_not_stop_is_killed(log: Path) -> None:
     assert _gone(started.values())
 
 
+async def test_they_stop_in_order_when_the_news_that_they_run_cannot_be_told(log: Path) -> None:
+    program = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye'))); "
+        "print('ready'); time.sleep(60)"
+    )
+    started: dict[str, int] = {}
+
+    def untellable(pids: Mapping[str, int]) -> None:
+        started.update(pids)
+        raise OSError("nobody listens")
+
+    with log.open("wb") as stream:
+        console = Console(stream)
+        supervisor = Supervisor([_service("only", program, healthy=_says(log, "[only] ready"))], console=console)
+        with pytest.raises(OSError, match="nobody listens"):
+            await supervisor.run(untellable)
+        console.close(within=10)
+
+    assert _text(log).splitlines() == ["[only] ready", "[only] bye"]
+    assert _gone(started.values())
+
+
 async def test_they_stop_in_the_order_of_their_ranks(log: Path) -> None:
     program = (
         "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye'))); "
