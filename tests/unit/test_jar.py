@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pytest
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bezant_server.cpapi.jar import EDGE_COOKIE_PREFIXES, CookieJar, set_cookie_name
 
-PAST = format_datetime(datetime.now(UTC) - timedelta(days=1), usegmt=True)
-FUTURE = format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)
+PAST = format_datetime(datetime(2001, 1, 1, tzinfo=UTC), usegmt=True)
+FUTURE = format_datetime(datetime(2999, 1, 1, tzinfo=UTC), usegmt=True)
 
 
 def jar_of(*set_cookies: str, edge_prefixes: tuple[str, ...] = ()) -> CookieJar:
