@@ -19,7 +19,7 @@ from bezant.v1 import gateway_service_pb2 as gateway_pb
 from bezant.v1 import gateway_service_pb2_grpc as gateway_grpc
 from bezant.v1 import sidecar_service_pb2 as pb
 from bezant.v1 import sidecar_service_pb2_grpc as sidecar_grpc
-from tests.contract.errors.conftest import RunEdge
+from tests.contract.conftest import RunEdge
 from tests.support.edge import Edge, HttpAnswer, running_edge
 from tests.support.grpc_errors import error_info, violated_fields
 from tests.support.scripted_gateway import CLOSE, Answer, Arrival, ScriptedGateway, answer, json_answer

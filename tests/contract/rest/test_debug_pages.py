@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.contract.rest.checks import assert_clean, assert_envelope
-from tests.contract.rest.conftest import RunEdge
+from tests.contract.conftest import RunEdge
 from tests.support.edge import Edge
 from tests.support.scripted_gateway import CLOSE, Answer, ScriptedGateway, answer, json_answer
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.rest.checks import assert_clean
-from tests.contract.rest.conftest import RunEdge
+from tests.contract.conftest import RunEdge
 from tests.support.edge import Edge
 from tests.support.scripted_gateway import CLOSE, ScriptedGateway, answer, json_answer
 
