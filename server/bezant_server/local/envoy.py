@@ -13,7 +13,6 @@ from bezant_server.config import MEBIBYTE, Settings
 
 _FILES = ("envoy.yaml", "transcoding.lua", "bezant.binpb")
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-_ANY_ADDRESSES = frozenset({"0.0.0.0", "::"})
 _CORS = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
 _STREAM_IDLE_SECS = 300.0
 _GRPC_WEB_HEADERS = "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,x-bezant-cursor"
@@ -84,7 +83,7 @@ def _domains(settings: Settings) -> list[str]:
 
 
 def _own_name(bind: BindAddress) -> tuple[str, ...]:
-    if bind.host in _ANY_ADDRESSES:
+    if bind.is_every_address:
         return ()
     return (f"[{bind.host}]" if ":" in bind.host else bind.host,)
 
