@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
+from grpc.aio import ServicerContext
+
+Context = ServicerContext[Any, Any]
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 

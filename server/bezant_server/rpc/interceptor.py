@@ -12,13 +12,13 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
-from grpc.aio import AbortError, ServerInterceptor, ServicerContext
+from grpc.aio import AbortError, ServerInterceptor
 
 from bezant_server import logs
 from bezant_server.errors import BadRequest, BezantError, Internal
 from bezant_server.rpc import call as calls
 from bezant_server.rpc.browser import check_origin
-from bezant_server.rpc.call import Call, HttpRequest
+from bezant_server.rpc.call import Call, Context, HttpRequest
 from bezant_server.rpc.status import grpc_trailers, rest_trailers
 
 _log = logging.getLogger(__name__)
@@ -26,9 +26,6 @@ _log = logging.getLogger(__name__)
 _ENVOY_PEER = "unix:"
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 _REQUEST_ID_CHARS = 128
-
-
-Context = ServicerContext[Any, Any]
 
 
 class CallInterceptor(ServerInterceptor):
