@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.rest.checks import assert_clean, assert_envelope
 from tests.contract.conftest import RunEdge
+from tests.contract.rest.checks import assert_clean, assert_envelope
 from tests.support.edge import Edge
 from tests.support.scripted_gateway import CLOSE, Answer, ScriptedGateway, answer, json_answer
 
