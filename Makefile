@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ENVOY_DESCRIPTOR := envoy/bezant.binpb
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test lint format generate lock bench clean
@@ -21,7 +20,7 @@ run: setup ## start the paper gateway, the server and Envoy
 	@$(BIN)/bezant up --paper
 
 test: setup-dev ## run every test
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 lint: setup-dev ## ruff, mypy, buf, shellcheck, freshness of generated code
 	@scripts/lint.sh
@@ -29,8 +28,9 @@ lint: setup-dev ## ruff, mypy, buf, shellcheck, freshness of generated code
 format: setup-dev ## format everything
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only --quiet . && $(BIN)/buf format -w proto
 
-generate: setup-dev ## make the stubs and Envoy's descriptor set from proto/
+generate: setup-dev ## make the stubs, Envoy's descriptor set and docs/configuration.md
 	@$(BIN)/python scripts/generate.py
+	@$(BIN)/python scripts/document_configuration.py
 
 lock: setup-dev ## pin the requirements anew, with hashes
 	@scripts/lock.sh

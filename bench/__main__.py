@@ -27,6 +27,7 @@ from bezant.v1.sidecar_service_pb2_grpc import SidecarServiceStub
 
 Measure = Callable[[int, float], Awaitable[Figures]]
 EVENTS = 100
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def main() -> None:
 async def bench(connections: list[int], seconds: float, rounds: int, only: str) -> None:
     with tempfile.TemporaryDirectory(prefix="bezant-bench-") as scratch, ExitStack() as running:
         directory = Path(scratch)
+        running.enter_context(processes.apart(directory))
         ports = Ports(*(processes.free_port() for _ in range(5)))
         async with gateway.socket_source(EVENTS + 1) as socket_port:
             gateway_config = gateway.config(directory, port=ports.gateway, socket_port=socket_port)
@@ -92,6 +94,7 @@ async def bench(connections: list[int], seconds: float, rounds: int, only: str) 
                 processes.process(
                     *(sys.executable, "-m", "bench.do_nothing", str(directory / "idle.sock")),
                     *(str(ports.idle_grpc), str(len(body))),
+                    env={"PYTHONPATH": str(ROOT)},
                     log=directory / "idle.log",
                 )
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -13,7 +14,23 @@ from pathlib import Path
 from time import monotonic
 
 from bezant_server import config
-from bezant_server.local import envoy
+from bezant_server.local import environment, envoy
+
+
+@contextmanager
+def apart(directory: Path) -> Iterator[None]:
+    """Nothing of the operator's configuration is seen here or in a child: no variable, and no `.env` to find.
+
+    A benchmark that read it would write its own orders into the operator's history of events.
+    """
+    before = dict(os.environ)
+    with contextlib.chdir(directory):
+        for name in before.keys() - environment.without_settings().keys():
+            del os.environ[name]
+        try:
+            yield
+        finally:
+            os.environ.update(before)
 
 
 def free_port() -> int:
@@ -85,9 +102,3 @@ async def listening(port: int) -> None:
         else:
             writer.close()
             return
-
-
-def cpu_seconds(child: subprocess.Popen[bytes]) -> float:
-    """User and system time that a process has used."""
-    fields = Path(f"/proc/{child.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

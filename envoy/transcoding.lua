@@ -19,9 +19,15 @@ local BARE_ERRORS = {
   ["14"] = { "503", "server_unavailable" },
 }
 
+local GRPC_WEB = {
+  ["application/grpc-web"] = true, ["application/grpc-web+proto"] = true,
+  ["application/grpc-web-text"] = true, ["application/grpc-web-text+proto"] = true,
+}
+
+-- By Envoy's own rule: what it transcodes must not pass for gRPC here, nor the other way round.
 local function is_grpc(headers)
-  local kind = headers:get("content-type")
-  return kind ~= nil and kind:sub(1, 16) == "application/grpc"
+  local kind = headers:get("content-type") or ""
+  return kind == "application/grpc" or kind:sub(1, 17) == "application/grpc+" or GRPC_WEB[kind] == true
 end
 
 local function unwelcome(name, value, grpc)
@@ -44,12 +50,16 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   local grpc = is_grpc(headers)
+  -- Envoy returns this id as it stands here, and the server logs it.
+  local id = headers:get("x-request-id")
+  if id ~= nil then headers:replace("x-request-id", (id:gsub("[^ -~]", "?"))) end
   local drop = {}
   for name, value in pairs(headers) do
     if unwelcome(name, value, grpc) then drop[#drop + 1] = name end
   end
   for _, name in ipairs(drop) do headers:remove(name) end
   headers:add("x-bezant-peer", handle:streamInfo():downstreamRemoteAddress())
+  headers:add("x-bezant-host", headers:get(":authority"))
   local metadata = handle:streamInfo():dynamicMetadata()
   metadata:set("bezant", "rest", not grpc)
   metadata:set("bezant", "head", headers:get(":method") == "HEAD")

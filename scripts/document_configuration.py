@@ -39,7 +39,7 @@ def main() -> int:
         return 0
     if TARGET.read_text(encoding="utf-8") == text:
         return 0
-    print(f"docs/{TARGET.name} is stale: run python scripts/{Path(__file__).name}", file=sys.stderr)
+    print(f"docs/{TARGET.name} is stale: run make generate", file=sys.stderr)
     return 1
 
 

@@ -19,13 +19,10 @@ BIN = Path(sys.executable).parent
 GOOGLE_PROTOS = ROOT / "third_party" / "proto"
 STUBS = Path("clients/python/src/bezant/v1")
 DESCRIPTOR = Path("envoy/bezant.binpb")
-# error_details must be among Envoy's descriptors, or a status that carries them is not rendered.
 WANTED = (
     "google/api/annotations.proto",
     "google/api/http.proto",
     "google/api/httpbody.proto",
-    "google/rpc/error_details.proto",
-    "google/rpc/status.proto",
 )
 
 
@@ -44,6 +41,7 @@ def main() -> int:
 
 def place_google_protos() -> None:
     """Copy Google's protos out of the installed googleapis-common-protos wheel; git ignores them."""
+    shutil.rmtree(GOOGLE_PROTOS, ignore_errors=True)
     for path in files("googleapis-common-protos") or ():
         if str(path) in WANTED:
             target = GOOGLE_PROTOS / path

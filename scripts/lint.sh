@@ -17,6 +17,7 @@ step "ruff check" "$bin/ruff" check --quiet .
 step "ruff format" "$bin/ruff" format --check --quiet .
 step "mypy" "$bin/mypy" --no-error-summary
 step "generated code is fresh" "$bin/python" scripts/generate.py --check
+step "docs/configuration.md is fresh" "$bin/python" scripts/document_configuration.py --check
 step "buf lint" "$bin/buf" lint
 step "buf format" "$bin/buf" format --diff --exit-code proto
 # The file names hold no spaces.

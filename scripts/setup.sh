@@ -13,18 +13,19 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
     exit 1
 fi
 
+made_from() {
+    cat "requirements/$1.txt" pyproject.toml scripts/setup.sh | cksum
+}
+is_fresh() {
+    [ -x "$bin/python" ] && [ -f ".venv/stamp-$1" ] && [ "$(cat ".venv/stamp-$1")" = "$(made_from "$1")" ]
+}
 # The development set contains the set for running, so it serves both.
-wanted=$(cat "requirements/$kind.txt" pyproject.toml scripts/setup.sh | cksum)
-for stamp in ".venv/stamp-$kind" .venv/stamp-dev; do
-    dev_wanted=$(cat requirements/dev.txt pyproject.toml scripts/setup.sh | cksum)
-    case $stamp in *dev) expected=$dev_wanted ;; *) expected=$wanted ;; esac
-    if [ -x "$bin/python" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$expected" ]; then
-        exit 0
-    fi
-done
+if is_fresh "$kind" || is_fresh dev; then
+    exit 0
+fi
 
 echo "setting up .venv ($kind)…" >&2
 [ -x "$bin/python" ] || "$python" -m venv .venv
 "$bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "requirements/$kind.txt"
 "$bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
-printf '%s\n' "$wanted" > ".venv/stamp-$kind"
+made_from "$kind" > ".venv/stamp-$kind"

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from bezant_server.errors import InvalidBaseUrl
 
+_OWN_BASE_PATH = "/v1/api"
+_OWN_BASE_PATH_ALIAS = "/v1/portal"
+_EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
@@ -37,6 +40,11 @@ class BindAddress:
         if not separator or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
             raise ValueError(f"'{text}' is not host:port, such as 127.0.0.1:8080")
         return cls(host, int(port))
+
+    @property
+    def is_every_address(self) -> bool:
+        """Whether it listens on every address of the machine."""
+        return self.host in _EVERY_ADDRESS
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -75,7 +83,7 @@ class GatewayUrl:
             )
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         authority = host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
-        return cls(parts.scheme, authority, parts.path.rstrip("/") or "/v1/api")
+        return cls(parts.scheme, authority, parts.path.rstrip("/") or _OWN_BASE_PATH)
 
     @property
     def origin(self) -> str:
@@ -86,6 +94,14 @@ class GatewayUrl:
     def socket_url(self) -> str:
         """The WebSocket of the same API."""
         return f"{'wss' if self.scheme == 'https' else 'ws'}://{self.authority}{self.base_path}/ws"
+
+    def is_api_path(self, path: str) -> bool:
+        """Whether a path from the gateway's root is the API's; everything else is its login and their assets.
+
+        The gateway serves `/v1/portal` as another name of its own `/v1/api` (IBKR's older documentation uses it).
+        """
+        names = (_OWN_BASE_PATH, _OWN_BASE_PATH_ALIAS) if self.base_path == _OWN_BASE_PATH else (self.base_path,)
+        return path in names or path.startswith(tuple(f"{name}/" for name in names))
 
     def __str__(self) -> str:
         return f"{self.origin}{self.base_path}"

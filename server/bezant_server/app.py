@@ -75,7 +75,11 @@ async def serve(settings: Settings) -> None:
         keeper = session.keeper(gateway, session_renewed=events.replace_socket, session_ended=events.hold_socket)
 
         server = GrpcServer(
-            interceptor=CallInterceptor(cors_origins=frozenset(settings.cors_origins), quiet=_QUIET_RPCS),
+            interceptor=CallInterceptor(
+                cors_origins=frozenset(settings.cors_origins),
+                gateway_origin=settings.gateway_url.origin,
+                quiet=_QUIET_RPCS,
+            ),
             max_request_bytes=settings.max_request_body_bytes,
             max_response_bytes=settings.max_response_body_bytes,
         )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
 
 from pydantic.fields import FieldInfo
 
@@ -86,13 +84,15 @@ def flag_name(variable: str) -> str:
 
 
 def _serve(parsed: argparse.Namespace) -> int:
-    from bezant_server.app import serve  # noqa: PLC0415  the other commands do without it
+    import uvloop  # noqa: PLC0415  the other commands do without all of this
+
+    from bezant_server.app import serve  # noqa: PLC0415
     from bezant_server.rpc.server import PortTakenError, SocketUnusableError  # noqa: PLC0415
 
     try:
         settings = settings_from_flags(parsed)
         logs.configure(settings.log_level, form=settings.log_format)
-        _run(serve(settings))
+        uvloop.run(serve(settings))
     except config.ConfigError as error:
         return _refuse(str(error))
     except PortTakenError as error:
@@ -102,15 +102,6 @@ def _serve(parsed: argparse.Namespace) -> int:
     except OSError as error:
         return _refuse(str(error))
     return 0
-
-
-def _run(main: Any) -> None:
-    try:
-        import uvloop  # noqa: PLC0415  it is not there on Windows
-    except ImportError:
-        asyncio.run(main)
-    else:
-        uvloop.run(main)
 
 
 def _refuse(message: str) -> int:

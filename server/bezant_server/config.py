@@ -73,8 +73,10 @@ Windows = Annotated[tuple[Window, ...], BeforeValidator(_windows)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_blank_is_unset)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(gt=0)]
+# The upper bounds keep a slip of the keyboard within what timers, SQLite, gRPC and Envoy can count.
+Seconds = Annotated[float, Field(gt=0, le=31 * 24 * 3600, allow_inf_nan=False)]
+Days = Annotated[int, Field(gt=0, le=36_500)]
+Count = Annotated[int, Field(gt=0, le=1024 * MEBIBYTE)]
 
 
 def _variable(name: str, default: Any, description: str) -> Any:
@@ -244,13 +246,13 @@ class Settings(BaseSettings):
     events_release_secs: Seconds = _variable(
         "BEZANT_EVENTS_RELEASE_SECS", 300.0, "a market-data line without a reader for so long is released"
     )
-    events_retention_orders_days: Count = _variable("BEZANT_EVENTS_RETENTION_ORDERS_DAYS", 90, "history kept of orders")
-    events_retention_pnl_days: Count = _variable("BEZANT_EVENTS_RETENTION_PNL_DAYS", 90, "history kept of PnL")
-    events_retention_marketdata_days: Count = _variable(
+    events_retention_orders_days: Days = _variable("BEZANT_EVENTS_RETENTION_ORDERS_DAYS", 90, "history kept of orders")
+    events_retention_pnl_days: Days = _variable("BEZANT_EVENTS_RETENTION_PNL_DAYS", 90, "history kept of PnL")
+    events_retention_marketdata_days: Days = _variable(
         "BEZANT_EVENTS_RETENTION_MARKETDATA_DAYS", 14, "history kept of market data"
     )
-    events_retention_gap_days: Count = _variable("BEZANT_EVENTS_RETENTION_GAP_DAYS", 365, "history kept of gaps")
-    events_retention_other_days: Count = _variable(
+    events_retention_gap_days: Days = _variable("BEZANT_EVENTS_RETENTION_GAP_DAYS", 365, "history kept of gaps")
+    events_retention_other_days: Days = _variable(
         "BEZANT_EVENTS_RETENTION_OTHER_DAYS", 30, "history kept of everything else"
     )
     events_prune_secs: Seconds = _variable("BEZANT_EVENTS_PRUNE_SECS", 3600.0, "how often old history is pruned")
@@ -323,3 +325,5 @@ def load(overrides: Mapping[str, object] | None = None) -> Settings:
             message = detail["msg"].removeprefix("Value error, ")
             lines.append(f"{'.'.join(str(part) for part in detail['loc'])}: {message}")
         raise ConfigError("\n".join(lines)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f".env: {error}") from None

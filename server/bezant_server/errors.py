@@ -337,8 +337,6 @@ class CursorExpired(BezantError):
 
     def __init__(self, message: str, *, head_cursor: int, reset_epoch: int) -> None:
         super().__init__(message, fields={"head_cursor": head_cursor, "reset_epoch": reset_epoch})
-        self.head_cursor = head_cursor
-        self.reset_epoch = reset_epoch
 
 
 class Internal(BezantError):

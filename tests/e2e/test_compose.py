@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -19,6 +17,7 @@ import pytest
 
 from bezant_server.config import Settings, load, variable_name
 from bezant_server.local import probe
+from tests.support.missing import tool
 from tests.support.paper import start_paper
 from tests.support.stack import environment, start_stack
 
@@ -32,13 +31,8 @@ _SECS = 45.0
 
 def _project(**variables: str) -> dict[str, Any]:
     """docker-compose.yaml as compose-go normalises it."""
-    go = shutil.which("go")
-    if go is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("the Go toolchain is missing")
-        pytest.skip("NOT CHECKED: docker-compose.yaml, because the Go toolchain is missing")
     loaded = subprocess.run(
-        [go, "run", ".", str(_COMPOSE)],
+        [tool("go"), "run", ".", str(_COMPOSE)],
         cwd=_LOADER,
         env=environment(variables),
         capture_output=True,

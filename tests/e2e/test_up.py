@@ -261,6 +261,7 @@ def test_one_address_for_two_programs_is_refused(tmp_path: Path) -> None:
         (["--limits"], {}, "--limits is of the paper gateway: add --paper"),
         (["--paper-bind", "127.0.0.1:1"], {}, "--paper-bind is of the paper gateway: add --paper"),
         (["--paper", "--gateway-url", "https://localhost:5000"], {}, "leave out --gateway-url"),
+        (["--ready-file", "/nowhere/at/all"], {}, "--ready-file: /nowhere/at is no directory"),
         (["--paper", "--paper-bind", "5000"], {}, "'5000' is not host:port"),
         ([], {"IBKR_GATEWAY_URL": "ftp://localhost"}, "IBKR_GATEWAY_URL"),
         ([], {"BEZANT_BIND": "192.0.2.1:8080"}, "Envoy: 192.0.2.1:8080 is not an address of this machine"),

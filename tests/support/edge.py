@@ -77,6 +77,12 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
+    @property
+    def local_address(self) -> str:
+        """Host and port of this end."""
+        host, port = self._socket.getsockname()[:2]
+        return f"{host}:{port}"
+
     def write(self, data: bytes) -> None:
         self._socket.sendall(data)
 

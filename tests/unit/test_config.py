@@ -223,6 +223,24 @@ def test_a_start_that_cannot_succeed_is_refused_in_one_line(variables: dict[str,
     assert run.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "variable",
+    ["BEZANT_EVENTS_PRUNE_SECS", "BEZANT_EVENTS_RETENTION_ORDERS_DAYS", "BEZANT_MAX_REQUEST_BODY_BYTES"],
+)
+def test_what_no_timer_or_database_can_count_is_refused(variable: str) -> None:
+    with pytest.raises(config.ConfigError, match=f"{variable}: .*less than or equal"):
+        config.load({variable: str(10**12)})
+
+
+@pytest.mark.parametrize("command", ["serve", "up"])
+def test_a_dotenv_file_that_is_no_text_is_refused_in_one_line(command: str) -> None:
+    Path(".env").write_bytes(b"BEZANT_LOG_LEVEL=\xff\n")
+    run = bezant(command)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith("bezant: .env: ")
+    assert run.stderr.count("\n") == 1
+
+
 def test_a_file_in_the_sockets_place_is_not_deleted(tmp_path: Path) -> None:
     precious = tmp_path / "precious.txt"
     precious.write_text("keep me", encoding="utf-8")

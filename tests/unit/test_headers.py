@@ -95,6 +95,16 @@ def test_the_login_pages_see_origin_and_referer_as_they_are() -> None:
     assert to_gateway(*given.items(), path="/sso/Authenticator") == given
 
 
+def test_the_api_is_where_the_address_says() -> None:
+    elsewhere = GatewayUrl.parse("https://localhost:5000/ibkr/api/")
+    given = (("origin", "https://evil.example"),)
+    for path, own in (("/ibkr/api/x", True), ("/ibkr/api", True), ("/ibkr/apis", False), ("/v1/api/x", False)):
+        passed = dict(headers.for_gateway(given, path, elsewhere))
+        assert (passed["origin"] == elsewhere.origin) is own
+        answered = headers.content_type(UpstreamResponse(200, (), b"x"), path, elsewhere)
+        assert answered == ("" if own else "text/html")
+
+
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60))
 def test_any_referer_ends_on_the_gateways_origin(referer: str) -> None:
     for text in (referer, f"http://{referer}", f"https://[{referer}"):
@@ -189,6 +199,9 @@ def test_any_location_can_be_passed_on(location: str) -> None:
         (200, "application/octet-stream", b"x", "/css/a.css", "text/html"),
         (200, None, b"", "/sso/Login", ""),
         (200, None, b"x", "/v1/api/x", ""),
+        (200, None, b"x", "/v1/api", ""),
+        (200, None, b"x", "/v1/portal/x", ""),
+        (200, None, b"x", "/v1/apis", "text/html"),
         (200, "application/octet-stream", b"x", "/v1/api/x", "application/octet-stream"),
         (204, "text/plain", b"", "/x", ""),
         (304, "text/plain", b"", "/x", ""),
@@ -196,4 +209,4 @@ def test_any_location_can_be_passed_on(location: str) -> None:
 )
 def test_the_content_type(status: int, given: str | None, body: bytes, path: str, kind: str) -> None:
     known = (("content-type", given),) if given is not None else ()
-    assert headers.content_type(UpstreamResponse(status, known, body), path) == kind
+    assert headers.content_type(UpstreamResponse(status, known, body), path, GATEWAY) == kind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pytest
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bezant_server.cpapi.jar import EDGE_COOKIE_PREFIXES, CookieJar, set_cookie_name
 
-PAST = format_datetime(datetime.now(UTC) - timedelta(days=1), usegmt=True)
-FUTURE = format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)
+PAST = format_datetime(datetime(2001, 1, 1, tzinfo=UTC), usegmt=True)
+FUTURE = format_datetime(datetime(2999, 1, 1, tzinfo=UTC), usegmt=True)
 
 
 def jar_of(*set_cookies: str, edge_prefixes: tuple[str, ...] = ()) -> CookieJar:
@@ -138,11 +138,58 @@ def test_lengths_tell_no_value() -> None:
     assert jar_of("a=secret", "b=").lengths() == {"a": 6, "b": 0}
 
 
-def test_clearing_forgets_everything() -> None:
-    jar = jar_of("a=1")
-    assert jar.header() == "a=1"
-    jar.clear()
-    assert jar.header() is None
+def test_callers_cannot_fill_it_without_end() -> None:
+    jar = CookieJar()
+    for number in range(200):
+        jar.learn_from_request(f"c{number}={'x' * 300}")
+    assert list(jar.lengths()) == [f"c{number}" for number in range(147, 200)]
+    assert len(jar.header() or "") <= 16 * 1024
+    for number in range(200):
+        jar.learn_from_request(f"n{number}=1")
+    assert list(jar.lengths()) == [f"n{number}" for number in range(136, 200)]
+
+
+def test_what_callers_send_never_displaces_what_the_gateway_set() -> None:
+    jar = jar_of("session=s", "other=o")
+    for number in range(200):
+        jar.learn_from_request(f"c{number}=1")
+    assert len(jar) == 64
+    assert (jar.header() or "").startswith("session=s; other=o; c138=1;")
+
+
+def test_what_the_gateway_sets_displaces_the_oldest_that_callers_sent() -> None:
+    jar = CookieJar()
+    jar.learn_from_request("; ".join(f"c{number}=1" for number in range(64)))
+    jar.learn_from_response(["session=s"])
+    assert list(jar.lengths()) == [*(f"c{number}" for number in range(1, 64)), "session"]
+
+
+def test_a_cookie_is_the_gateways_from_when_it_sets_it() -> None:
+    jar = CookieJar()
+    jar.learn_from_request("a=1")
+    jar.learn_from_response(["a=1"])
+    jar.learn_from_request("; ".join(f"c{number}=1" for number in range(64)))
+    assert jar.lengths()["a"] == 1
+
+
+def test_a_full_jar_of_the_gateways_own_takes_no_more() -> None:
+    jar = jar_of(*(f"g{number}=1" for number in range(64)))
+    jar.learn_from_request("c=1")
+    jar.learn_from_response(["late=1", "g0=2"])
+    assert (len(jar), jar.lengths().get("late"), jar.lengths().get("c")) == (64, None, None)
+    assert (jar.header() or "").startswith("g0=2; ")
+
+
+@pytest.mark.parametrize("by_gateway", [True, False])
+def test_an_oversized_cookie_evicts_nothing(by_gateway: bool) -> None:
+    jar = CookieJar()
+    jar.learn_from_request("a=1; b=2")
+    large = f"b={'x' * 16_384}"
+    if by_gateway:
+        jar.learn_from_response([large])
+    else:
+        jar.learn_from_request(large)
+    assert jar.header() == ("a=1" if by_gateway else "a=1; b=2")
 
 
 @pytest.mark.parametrize(("header", "name"), [("a=1; Path=/", "a"), (" b =", "b"), ("novalue", "novalue"), ("", "")])
@@ -169,7 +216,7 @@ def test_whatever_it_is_told_it_holds_one_sendable_cookie_a_name(set_cookies: li
     header = jar.header()
     pairs = header.split("; ") if header else []
     names = [pair.partition("=")[0] for pair in pairs]
-    assert len(names) == len(set(names)) == len(jar)
+    assert len(names) == len(set(names)) == len(jar) <= 64
     assert not any(name.startswith((*EDGE_COOKIE_PREFIXES, "edge")) for name in names)
     assert header is None or (header.isascii() and header.isprintable())
     assert header == jar.header()

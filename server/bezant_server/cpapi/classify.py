@@ -63,6 +63,20 @@ def decode(response: UpstreamResponse) -> Any:
     return document
 
 
+def decode_object(response: UpstreamResponse) -> dict[str, Any]:
+    """The JSON object of a good answer.
+
+    Raises:
+        UpstreamDecodeError: JSON, but no object; what `decode` raises besides.
+    """
+    document = decode(response)
+    if not isinstance(document, dict):
+        raise UpstreamDecodeError(
+            f"the gateway answered {response.status} with JSON that is no object where one was due"
+        )
+    return document
+
+
 def _quoted(response: UpstreamResponse) -> str:
     """The `error` text of a JSON body. Other bodies are not quoted: they may hold anything."""
     try:

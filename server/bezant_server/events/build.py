@@ -32,7 +32,7 @@ class Capture:
 
     Attributes:
         face: what callers use; it answers at once, whether or not `run` has begun.
-        topics: the rings, for streams.
+        topics: the rings.
     """
 
     def __init__(

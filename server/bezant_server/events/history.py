@@ -30,13 +30,15 @@ class HistoryStats:
         queued: events that wait to be stored.
         written: events stored by this process.
         dropped: events lost to the history because the queue was full or the disk failed at shutdown.
-        last_error: why the disk cannot be written at present; None while it can.
+        writer_alive: whether the thread that stores them runs.
+        last_error: why events cannot be stored at present; None while they can.
         db_bytes: size on disk, the write-ahead log included.
     """
 
     queued: int
     written: int
     dropped: int
+    writer_alive: bool
     last_error: str | None
     db_bytes: int
 
@@ -118,6 +120,7 @@ class History:
             queued=len(self._queue),
             written=self._written,
             dropped=self._dropped,
+            writer_alive=self._thread.is_alive(),
             last_error=self._error,
             db_bytes=self._store.size_bytes(),
         )
@@ -180,14 +183,15 @@ class History:
         self._store.prune(self._retention, now_ms=self._clock.wall_ms())
 
     def _guarded(self, work: Callable[[], None]) -> bool:
-        """Do the disk's work; a failure is reported when it begins and when it ends."""
+        """Do the disk's work; a failure, whatever it is, is reported when it begins and when it ends."""
         try:
             work()
-        except (sqlite3.Error, StoreUnusable, OSError) as error:
+        except Exception as error:  # noqa: BLE001  a thread that ends takes the history with it
             self._store.close()
+            reason = f"{type(error).__name__}: {error}"
             if self._error is None:
-                _log.error("the events history cannot be stored, events are captured all the same: %s", error)
-            self._error = f"{type(error).__name__}: {error}"
+                _log.error("the events history cannot be stored, events are captured all the same: %s", reason)
+            self._error = reason
             return False
         if self._error is not None:
             self._error = None

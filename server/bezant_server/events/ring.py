@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from bezant_server.events.clock import rfc3339
@@ -59,7 +58,6 @@ class Ring:
         self._capacity = capacity
         # A list whose front is cut off in large pieces: slices by cursor cost only what they return.
         self._events: list[Event] = []
-        self._waiters: set[asyncio.Future[None]] = set()
 
     def __len__(self) -> int:
         return min(len(self._events), self._capacity)
@@ -75,7 +73,7 @@ class Ring:
         return self.next_cursor - 1
 
     def push(self, payload: bytes, *, received_at_ms: int, reset_epoch: int) -> Event:
-        """Append a frame and wake whoever waits for it."""
+        """Append a frame."""
         event = Event.of(
             cursor=self.next_cursor,
             topic=self.topic,
@@ -90,27 +88,9 @@ class Ring:
             self.has_dropped = True
             if len(events) >= 2 * self._capacity:
                 del events[: -self._capacity]
-        if self._waiters:
-            self._wake()
         return event
 
     def after(self, cursor: int, limit: int) -> list[Event]:
         """At most `limit` events that follow `cursor`, which must lie between `head_cursor - 1` and `newest_cursor`."""
         start = len(self._events) - (self.newest_cursor - cursor)
         return self._events[start : start + limit]
-
-    async def wait_beyond(self, cursor: int) -> None:
-        """Return once an event newer than `cursor` has been issued."""
-        while self.newest_cursor <= cursor:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.add(waiter)
-            try:
-                await waiter
-            finally:
-                self._waiters.discard(waiter)
-
-    def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiters.clear()

@@ -39,6 +39,7 @@ def text(plan: Plan, *, login: bool) -> str:
             title,
             "",
             *(f"  {name:<16}{value}" for name, value in rows),
+            *_warnings(plan),
             "",
             "Try:",
             *(f"  {command}" for command in commands),
@@ -47,3 +48,13 @@ def text(plan: Plan, *, login: bool) -> str:
             "",
         ]
     )
+
+
+def _warnings(plan: Plan) -> list[str]:
+    bind = plan.settings.bind
+    warnings = []
+    if bind.is_every_address:
+        warnings += ["", f"  Listening on every address: whoever reaches port {bind.port} can trade."]
+    if not plan.paper:
+        warnings += ["", "  /health says whether the gateway answers. None at hand? bezant up --paper"]
+    return warnings

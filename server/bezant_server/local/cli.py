@@ -65,6 +65,7 @@ def run(parsed: argparse.Namespace, load: Callable[[argparse.Namespace], Setting
 
     try:
         paper = _paper_options(parsed)
+        _check_ready_file(parsed.ready_file)
         settings = load(parsed)
         with run_directory() as directory, planned(settings, paper, directory) as plan:
             return _supervise(plan, login=paper is None or paper.logged_out, ready_file=parsed.ready_file)
@@ -116,6 +117,11 @@ def _paper_options(parsed: argparse.Namespace) -> PaperOptions | None:
         if getattr(parsed, name) is not None:
             raise ConfigError(f"--{name.replace('_', '-')} is of the paper gateway: add --paper")
     return None
+
+
+def _check_ready_file(path: Path | None) -> None:
+    if path is not None and not path.parent.is_dir():
+        raise ConfigError(f"--ready-file: {path.parent} is no directory")
 
 
 def _announcement(plan: Plan, pids: Mapping[str, int]) -> str:

@@ -13,8 +13,8 @@ from bezant_server.config import MEBIBYTE, Settings
 
 _FILES = ("envoy.yaml", "transcoding.lua", "bezant.binpb")
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-_ANY_ADDRESSES = frozenset({"0.0.0.0", "::"})
 _CORS = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
+_STREAM_IDLE_SECS = 300.0
 _GRPC_WEB_HEADERS = "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,x-bezant-cursor"
 
 
@@ -56,6 +56,8 @@ def render(settings: Settings, *, socket: Path) -> str:
     }
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     manager["request_timeout"] = _duration(settings.receive_timeout_secs)
+    # An answer may be as late as the gateway's: the server, which knows what was asked, says so before Envoy hangs up.
+    manager["stream_idle_timeout"] = _duration(max(_STREAM_IDLE_SECS, settings.request_timeout_secs + 30.0))
     manager["request_headers_timeout"] = _duration(min(settings.receive_timeout_secs, 10.0))
 
     ours = manager["route_config"]["virtual_hosts"][0]
@@ -81,7 +83,7 @@ def _domains(settings: Settings) -> list[str]:
 
 
 def _own_name(bind: BindAddress) -> tuple[str, ...]:
-    if bind.host in _ANY_ADDRESSES:
+    if bind.is_every_address:
         return ()
     return (f"[{bind.host}]" if ":" in bind.host else bind.host,)
 

@@ -87,6 +87,7 @@ def planned(settings: Settings, paper: PaperOptions | None, directory: Path) -> 
             Listener("paper gateway", paper.bind, "--paper-bind"),
             Listener("paper gateway's control endpoint", paper.control_bind, "--paper-control-bind"),
         ]
+    socket = directory / "server.sock"
     with ports.settled(listeners) as (bind, grpc_bind, *of_paper):
         # Envoy listens on numbers only; the name it was given as stays one of ours.
         names = {settings.bind.host} - {bind.host}
@@ -94,7 +95,7 @@ def planned(settings: Settings, paper: PaperOptions | None, directory: Path) -> 
             update={
                 "bind": bind,
                 "grpc_bind": grpc_bind,
-                "envoy_socket": directory / "server.sock",
+                "envoy_socket": socket,
                 # The server writes into a pipe; whether its lines end on a terminal is known here.
                 "log_format": "text" if logs.is_text(settings.log_format, sys.stderr) else "json",
                 "allowed_hosts": (*settings.allowed_hosts, *names),
@@ -108,7 +109,7 @@ def planned(settings: Settings, paper: PaperOptions | None, directory: Path) -> 
             urls = PaperUrls(f"https://{authority}/v1/api", f"http://{_reached_at(control_bind)}")
             settings = settings.model_copy(update=_of_paper(settings, authority, directory))
             services.append(_paper(paper, paper_bind, control_bind, directory))
-        services += [_server(settings, directory / "server.sock"), _envoy(settings, directory)]
+        services += [_server(settings, socket), _envoy(settings, socket, directory)]
         yield Plan(
             services=tuple(services),
             settings=settings,
@@ -174,9 +175,9 @@ def _server(settings: Settings, socket: Path) -> Service:
     )
 
 
-def _envoy(settings: Settings, directory: Path) -> Service:
+def _envoy(settings: Settings, socket: Path, directory: Path) -> Service:
     configuration = directory / "envoy.yaml"
-    configuration.write_text(envoy.render(settings, socket=directory / "server.sock"), encoding="utf-8")
+    configuration.write_text(envoy.render(settings, socket=socket), encoding="utf-8")
     address = _reached_at(settings.bind)
 
     async def healthy() -> bool:

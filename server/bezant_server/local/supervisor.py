@@ -97,17 +97,23 @@ class Supervisor:
         Returns:
             The exit status: 0 after a signal, 1 when a service failed, 128 + the signal's number when a second signal
             cut the stop short.
+
+        Raises:
+            Exception: what `on_ready` raised, once all have stopped.
         """
         interrupts = _Interrupts()
         interrupts.install()
         status = 0
         try:
-            if failure := await _unless(interrupts.first, self._work(on_ready)):
-                self._say(failure)
-                status = _FAILED
-            else:
-                self._say(f"{signal.Signals(interrupts.number).name}: stopping; once more kills at once")
-            await _unless(interrupts.second if interrupts.first.is_set() else interrupts.first, self._stop())
+            try:
+                if failure := await _unless(interrupts.first, self._work(on_ready)):
+                    self._say(failure)
+                    status = _FAILED
+                else:
+                    self._say(f"{signal.Signals(interrupts.number).name}: stopping; once more kills at once")
+            finally:
+                # In order also when `on_ready` fails: the server has events to store.
+                await _unless(interrupts.second if interrupts.first.is_set() else interrupts.first, self._stop())
             if any(not child.ended.done() for child in self._children):
                 status = _KILLED_BY_SIGNAL + interrupts.number
         finally:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _KEPT = 500
+_COUNTED = 1000
+_OTHERS = "others"
 _BODY_KEPT = 64 * 1024
 # Headers whose values a test may want to see. Of Cookie only the names are kept: its values are secrets.
 _SHOWN = frozenset(
@@ -33,7 +35,7 @@ class SeenRequest:
 
 
 class RequestLog:
-    """Bounded, and counted since the last `clear`."""
+    """Bounded, and counted since the last `clear`. Of so many methods and paths; all further ones count as `others`."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -42,7 +44,8 @@ class RequestLog:
 
     def arrived(self, method: str, raw_path: str, headers: Mapping[str, str], body: bytes) -> None:
         path, _, query = raw_path.partition("?")
-        self._counts[f"{method} {path}"] += 1
+        counted = f"{method} {path}"
+        self._counts[counted if counted in self._counts or len(self._counts) < _COUNTED else _OTHERS] += 1
         cookies = [part.split("=", 1)[0].strip() for part in headers.get("Cookie", "").split(";")]
         self._recent.append(
             SeenRequest(

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
+from grpc.aio import ServicerContext
+
+Context = ServicerContext[Any, Any]
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 
@@ -33,11 +37,12 @@ class Call:
 
     Attributes:
         method: the RPC's full name, `/bezant.v1.SidecarService/GetHealth`.
-        request_id: given by the caller, or made.
+        request_id: given by the caller (its first 128 characters), or made.
         headers: metadata by name; the last of several entries of one name.
         metadata: every entry in order.
         http: the REST request behind it, or None for a gRPC caller.
         through_envoy: whether it came over Envoy's private socket.
+        peer: the caller's address and port, as Envoy or the connection tells it.
     """
 
     method: str
@@ -46,6 +51,7 @@ class Call:
     metadata: Metadata
     http: HttpRequest | None
     through_envoy: bool
+    peer: str
 
 
 _current: ContextVar[Call] = ContextVar("call")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
 
-from grpc.aio import ServicerContext
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bezant_server.errors import NotFound
-
-Context = ServicerContext[Any, Any]
+from bezant_server.rpc.call import Context
 
 
 class HealthService(health_pb2_grpc.HealthServicer):

@@ -12,24 +12,22 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
-from grpc.aio import AbortError, ServerInterceptor, ServicerContext
+from grpc.aio import AbortError, ServerInterceptor
 
 from bezant_server import logs
 from bezant_server.cpapi import caller as callers
 from bezant_server.errors import BadRequest, BezantError, Internal
 from bezant_server.rpc import call as calls
 from bezant_server.rpc.browser import check_origin
-from bezant_server.rpc.call import Call, HttpRequest
+from bezant_server.rpc.call import Call, Context, HttpRequest
 from bezant_server.rpc.caller import caller_of
 from bezant_server.rpc.status import grpc_trailers, rest_trailers
 
 _log = logging.getLogger(__name__)
 
 _ENVOY_PEER = "unix:"
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-
-
-Context = ServicerContext[Any, Any]
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+_REQUEST_ID_CHARS = 128
 
 
 class CallInterceptor(ServerInterceptor):
@@ -37,11 +35,13 @@ class CallInterceptor(ServerInterceptor):
 
     Args:
         cors_origins: web origins whose pages may change state.
+        gateway_origin: the gateway's own, which programs written for it may send.
         quiet: full names of RPCs whose success is logged at DEBUG only: they are polled all day.
     """
 
-    def __init__(self, *, cors_origins: frozenset[str], quiet: frozenset[str]) -> None:
+    def __init__(self, *, cors_origins: frozenset[str], gateway_origin: str, quiet: frozenset[str]) -> None:
         self._cors_origins = cors_origins
+        self._gateway_origin = gateway_origin
         self._quiet = quiet
         self._handlers: dict[str, Any] = {}
 
@@ -119,7 +119,7 @@ class CallInterceptor(ServerInterceptor):
 
     def _check(self, call: Call, request: Any, context: Context) -> None:
         callers.enter(caller_of(call, context))
-        check_origin(call, self._cors_origins)
+        check_origin(call, cors_origins=self._cors_origins, gateway_origin=self._gateway_origin)
         if request is None:
             raise BadRequest("the request is malformed: every parameter must be text in UTF-8")
 
@@ -128,9 +128,11 @@ class CallInterceptor(ServerInterceptor):
         headers = {name: value for name, value in metadata if isinstance(value, str)}
         through_envoy = context.peer().startswith(_ENVOY_PEER)
         http = _http_request(headers) if through_envoy else None
-        given = headers.get("x-request-id", "")
-        identity = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
-        call = Call(method, identity, headers, metadata, http, through_envoy)
+        # Envoy returns a given id whatever it is, so that one, and no other, must be in the log.
+        given = _UNPRINTABLE.sub("?", headers.get("x-request-id", ""))[:_REQUEST_ID_CHARS]
+        identity = given or str(uuid.uuid4())
+        peer = headers.get("x-bezant-peer", "") if through_envoy else context.peer()
+        call = Call(method, identity, headers, metadata, http, through_envoy, peer)
         calls.enter(call)
         logs.request_id.set(identity)
         if http is None:
@@ -184,6 +186,8 @@ def _http_request(headers: dict[str, str]) -> HttpRequest | None:
 def _fields(call: Call, started: float) -> dict[str, object]:
     # Named here, because a stream is closed in another context than its own.
     fields: dict[str, object] = {"request_id": call.request_id, "rpc": call.method.rpartition(".")[2]}
+    if call.peer:
+        fields["peer"] = call.peer
     if call.http:
         fields |= {"http_method": call.http.method, "path": call.http.path}
     fields["milliseconds"] = round((perf_counter() - started) * 1000, 1)

@@ -23,7 +23,6 @@ class PortTakenError(Exception):
 
     def __init__(self, address: str, why: str) -> None:
         super().__init__(f"cannot listen on {address}: {why}")
-        self.address = address
 
 
 class SocketUnusableError(Exception):

@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bezant_server.cpapi.classify import decode
+from bezant_server.cpapi.classify import decode_object
 from bezant_server.cpapi.client import CpapiClient
 from bezant_server.cpapi.jar import set_cookie_name
 from bezant_server.cpapi.messages import UpstreamResponse
-from bezant_server.errors import BezantError, DebugUnauthorized, NotAuthenticated, NotFound
+from bezant_server.errors import BezantError, DebugUnauthorized, NoSession, NotAuthenticated, NotFound
 
 _PREVIEW_BYTES = 512
 _TOKEN_LIKE = re.compile(
@@ -82,11 +82,15 @@ class DebugPages:
     async def probe(self) -> bytes:
         """Walk the session's steps: `{verdict, steps: […]}`.
 
-        The brokerage session is initialised only when it is not authenticated: an init tears a good session down.
+        The brokerage session is initialised only when the gateway says that it is not authenticated: an init tears a
+        good session down, and one whose state could not be learnt may be good.
         """
         auth = await self._run(_AUTH_STATUS)
         steps = [auth.report]
-        if auth.document.get("authenticated") is True:
+        if auth.failure is not None and not isinstance(auth.failure, NoSession):
+            steps.append(_skipped(_SSODH_INIT, "auth status unknown"))
+            rest = [_TICKLE, _ACCOUNTS]
+        elif auth.document.get("authenticated") is True:
             steps.append(_skipped(_SSODH_INIT, "already authenticated"))
             rest = [_TICKLE, _ACCOUNTS]
         else:
@@ -114,10 +118,10 @@ async def _timed(step: _Step, call: Callable[[], Awaitable[UpstreamResponse]]) -
     started = perf_counter()
     response: UpstreamResponse | None = None
     failure: BezantError | None = None
-    document: object = None
+    document: dict[str, Any] = {}
     try:
         response = await call()
-        document = decode(response)
+        document = decode_object(response)
     except BezantError as error:
         failure = error
     report: dict[str, object] = {
@@ -133,7 +137,7 @@ async def _timed(step: _Step, call: Callable[[], Awaitable[UpstreamResponse]]) -
         else [],
         "error": _redacted(f"{failure.code}: {failure.message}") if failure else None,
     }
-    return _Outcome(step, report, failure, document if isinstance(document, dict) else {})
+    return _Outcome(step, report, failure, document)
 
 
 def preview(body: bytes) -> str:

@@ -11,6 +11,7 @@ from grpc.aio import ServicerContext
 
 from bezant.v1 import gateway_service_pb2 as pb
 from bezant.v1 import gateway_service_pb2_grpc as pb_grpc
+from bezant_server.cpapi import effects
 from bezant_server.cpapi.client import CpapiClient
 from bezant_server.cpapi.messages import READ_METHODS, Headers, UpstreamRequest, UpstreamResponse
 from bezant_server.errors import BadRequest, EventsDisabled, MethodNotAllowed, NotFound
@@ -74,7 +75,7 @@ class GatewayService(pb_grpc.GatewayServiceServicer):
         passed = headers.for_gateway(call.metadata, http.path, self._gateway.gateway)
         response = await self._exchange(http.method, http.target, passed, content_type, body)
         length = response.header("content-length") if http.method == "HEAD" else str(len(response.body))
-        kind = headers.content_type(response, http.path)
+        kind = headers.content_type(response, http.path, self._gateway.gateway)
         await answers.send_headers(
             context,
             response,
@@ -89,12 +90,13 @@ class GatewayService(pb_grpc.GatewayServiceServicer):
         http = calls.current().http
         if http is None:
             raise BadRequest("this RPC is Envoy's way to the gateway: call Forward", field="path")
+        own = self._rows.is_own(http.path)
+        if own and http.path.startswith("/events") and not self._events_enabled:
+            raise EventsDisabled
         allowed = self._rows.allowed(http.path)
         if allowed:
             raise MethodNotAllowed(f"{http.path} does not take {http.method}", allow=allowed)
-        if self._rows.is_own(http.path):
-            if http.path.startswith("/events") and not self._events_enabled:
-                raise EventsDisabled
+        if own:
             raise NotFound(f"there is no {http.path}")
         return http
 
@@ -111,6 +113,6 @@ class GatewayService(pb_grpc.GatewayServiceServicer):
                 target=target,
                 headers=passed,
                 body=body if method in _BODY_METHODS and body else None,
-                changes_state=method not in READ_METHODS,
+                changes_state=effects.changes_state(method, target.partition("?")[0]),
             )
         )

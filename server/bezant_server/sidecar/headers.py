@@ -47,7 +47,6 @@ _NOT_RETURNED = _HOP_BY_HOP | {
 }
 _NOT_RETURNED_PREFIXES = ("access-control-", "grpc-", "x-envoy-", "x-error-", "x-bezant-", ":")
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-_API_PREFIX = "/v1/"
 
 
 def for_gateway(metadata: Metadata, path: str, gateway: GatewayUrl) -> Headers:
@@ -57,6 +56,7 @@ def for_gateway(metadata: Metadata, path: str, gateway: GatewayUrl) -> Headers:
     API both become the gateway's; for the login pages they stay.
     """
     named_in_connection = _connection_options(metadata)
+    is_api = gateway.is_api_path(path)
     passed: list[tuple[str, str]] = []
     for name, value in metadata:
         if (
@@ -66,7 +66,7 @@ def for_gateway(metadata: Metadata, path: str, gateway: GatewayUrl) -> Headers:
             or name.startswith(_NOT_FORWARDED_PREFIXES)
         ):
             continue
-        if path.startswith(_API_PREFIX):
+        if is_api:
             value = _as_own(name, value, gateway)  # noqa: PLW2901
         passed.append((name, value))
     if not any(name == "user-agent" for name, _ in passed):
@@ -94,7 +94,7 @@ def for_caller(response: UpstreamResponse, gateway: GatewayUrl) -> list[tuple[st
     return passed
 
 
-def content_type(response: UpstreamResponse, path: str) -> str:
+def content_type(response: UpstreamResponse, path: str, gateway: GatewayUrl) -> str:
     """The content type for the caller; empty means none.
 
     The gateway serves its login pages and their assets without one, or as application/octet-stream, and a browser would
@@ -103,7 +103,7 @@ def content_type(response: UpstreamResponse, path: str) -> str:
     if response.status in (204, 304):
         return ""
     given = response.header("content-type") or ""
-    if response.body and not path.startswith("/v1/api") and given in ("", "application/octet-stream"):
+    if response.body and given in ("", "application/octet-stream") and not gateway.is_api_path(path):
         return "text/html"
     return given
 

@@ -13,7 +13,7 @@ from bezant.v1 import sidecar_service_pb2 as pb
 from bezant.v1 import sidecar_service_pb2_grpc as pb_grpc
 from bezant_server import params
 from bezant_server.cpapi import caller as callers
-from bezant_server.cpapi.classify import decode, is_login_redirect
+from bezant_server.cpapi.classify import decode_object, is_login_redirect
 from bezant_server.cpapi.client import CpapiClient, segment
 from bezant_server.cpapi.messages import UpstreamResponse
 from bezant_server.errors import BadRequest, NotAuthenticated
@@ -46,9 +46,7 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
 
     async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> HttpBody:
         response = await self._gateway.call("POST", "/iserver/auth/status", changes_state=False)
-        status = decode(response)
-        if not isinstance(status, dict):
-            status = {}
+        status = decode_object(response)
         message = status.get("message")
         health = {name: status.get(name) is True for name in ("authenticated", "connected", "competing")}
         if waited := callers.current().headers():
@@ -141,7 +139,7 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
     async def _verbatim(self, context: Context, response: UpstreamResponse) -> HttpBody:
         if is_login_redirect(response):
             raise NotAuthenticated
-        kind = headers.content_type(response, self._gateway.gateway.base_path)
+        kind = headers.content_type(response, self._gateway.gateway.base_path, self._gateway.gateway)
         await answers.send_headers(context, response, self._gateway.gateway, content_type=kind)
         return answers.body_of(response, kind)
 

@@ -1,15 +1,17 @@
 """Each code, triggered: as a REST caller and as a gRPC program meet it.
 
 Two are not here. `invalid_base_url` stops the start, so no call meets it (the configuration's tests do). `internal` is
-for defects, and none is known: its rendering has a test of its own.
+for defects, and none is known: tests/unit/test_interceptor.py makes one.
 """
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -19,11 +21,13 @@ from bezant.v1 import gateway_service_pb2 as gateway_pb
 from bezant.v1 import gateway_service_pb2_grpc as gateway_grpc
 from bezant.v1 import sidecar_service_pb2 as pb
 from bezant.v1 import sidecar_service_pb2_grpc as sidecar_grpc
-from tests.contract.errors.conftest import RunEdge
+from tests.contract.conftest import RunEdge
 from tests.support.edge import Edge, HttpAnswer, running_edge
 from tests.support.grpc_errors import error_info, violated_fields
 from tests.support.scripted_gateway import CLOSE, Answer, Arrival, ScriptedGateway, answer, json_answer
+from tests.unit.test_errors import documented
 
+TESTED_ELSEWHERE = {"invalid_base_url", "internal"}
 STATUS = ("POST", "/v1/api/iserver/auth/status")
 Code = grpc.StatusCode
 
@@ -364,3 +368,19 @@ async def test_an_unknown_topic_is_not_found(capturing_edge: Edge) -> None:
     assert_envelope(capturing_edge.get("/events/nonsense"), 404, "not_found")
     error = await failure(capturing_edge, lambda sidecar, _: sidecar.PollEvents(pb.PollEventsRequest(topic="nonsense")))
     assert_status(error, Code.NOT_FOUND, "not_found")
+
+
+def test_every_code_of_the_table_is_here() -> None:
+    calls = (
+        node for node in ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
+    )
+    asserted = {
+        call.args[2].value
+        for call in calls
+        if isinstance(call.func, ast.Name)
+        and call.func.id == "assert_envelope"
+        and isinstance(call.args[2], ast.Constant)
+    }
+    about_the_gateway = {code for _, _, _, code, _ in ABOUT_THE_GATEWAY.values()}
+    of_the_caller = {code for _, _, _, _, code, _ in OF_THE_CALLER.values()}
+    assert asserted | about_the_gateway | of_the_caller | TESTED_ELSEWHERE == documented().keys()

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bezant.v1 import sidecar_service_pb2 as sidecar_pb
 from bezant.v1 import sidecar_service_pb2_grpc
-from tests.contract.grpc_surface.conftest import RunEdge
+from tests.contract.conftest import RunEdge
 from tests.support.edge import Edge
 from tests.support.scripted_gateway import Arrival, json_answer
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contract.conftest import RunEdge
 from tests.contract.rest.checks import assert_envelope
-from tests.contract.rest.conftest import RunEdge
 from tests.support.edge import Edge
 from tests.support.scripted_gateway import ScriptedGateway, answer
 
@@ -91,6 +91,24 @@ def test_another_site_changes_nothing(
 def test_our_own_pages_and_programs_may(method: str, target: str, site: str | None, edge: Edge) -> None:
     headers = () if site is None else (("Sec-Fetch-Site", site), ("Origin", "http://127.0.0.1:8080"))
     assert edge.send(method, target, headers=headers, body=body_of(method)).status == 200
+
+
+@pytest.mark.parametrize(("method", "target"), [*CHANGES[:4], *CHANGES[6:8]])
+def test_a_browser_that_names_no_site(method: str, target: str, cors: Edge) -> None:
+    """It trusts neither http://sidecar.lan nor, in its older versions, anybody: Origin alone tells the sender."""
+
+    def status(origin: str) -> int:
+        return cors.send(
+            method, target, headers=(("Origin", origin),), body=body_of(method), host="sidecar.lan:8080"
+        ).status
+
+    for foreign in ("https://evil.example", "null", "http://sidecar.lan", "http://localhost:8080"):
+        assert status(foreign) == 403
+    assert cors.gateway.arrivals == []
+    for own in ("http://sidecar.lan:8080", OURS, cors.gateway.origin):
+        assert status(own) == 200
+    forged = (("Origin", "https://evil.example"), ("X-Bezant-Host", "evil.example"))
+    assert cors.send(method, target, headers=forged, body=body_of(method)).status == 403
 
 
 @pytest.mark.parametrize(("method", "target"), [*READS, *LOGIN])

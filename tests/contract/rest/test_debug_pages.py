@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.contract.conftest import RunEdge
 from tests.contract.rest.checks import assert_clean, assert_envelope
-from tests.contract.rest.conftest import RunEdge
 from tests.support.edge import Edge
 from tests.support.scripted_gateway import CLOSE, Answer, ScriptedGateway, answer, json_answer
 
@@ -179,11 +179,41 @@ DOWN = json_answer({"authenticated": False, "connected": True})
         ({"accounts": answer(200, b"<html>", content_type="text/html")}, "accounts_failed"),
         ({"tickle": json_answer({"error": "no session"})}, "tickle_failed"),
         ({"auth_status": answer(200, b"<html>", content_type="text/html")}, "auth_status_failed"),
+        ({"auth_status": json_answer([])}, "auth_status_failed"),
     ],
 )
 def test_the_verdict(replies: dict[str, Answer], verdict: str, debug: Edge) -> None:
     script(debug.gateway, replies)
     assert probe(debug)["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        CLOSE,
+        json_answer({"error": "x"}, 500),
+        json_answer({"error": "x"}, 429),
+        json_answer({"error": "x"}),
+        json_answer([]),
+        answer(200, b"<html>", content_type="text/html"),
+        answer(401),
+        LOGIN,
+    ],
+)
+def test_a_session_whose_state_is_unknown_is_left_alone(reply: Answer, debug: Edge) -> None:
+    script(debug.gateway, {"auth_status": reply})
+    report = probe(debug)
+    assert [step["name"] for step in report["steps"]] == list(STEPS)
+    assert report["steps"][1]["skipped"] == "auth status unknown"
+    assert f"{API}/iserver/auth/ssodh/init" not in {call.path for call in debug.gateway.arrivals}
+    assert [call.path.removeprefix(API) for call in debug.gateway.arrivals][-2:] == ["/tickle", "/iserver/accounts"]
+
+
+def test_a_login_without_a_session_is_given_one(debug: Edge) -> None:
+    script(debug.gateway, {"auth_status": json_answer({"error": "no bridge"}, 400)})
+    report = probe(debug)
+    assert report["steps"][1]["status"] == 200
+    assert [call.path.removeprefix(API) for call in debug.gateway.arrivals] == [path for _, path in STEPS.values()]
 
 
 def test_a_step_without_an_answer_names_the_error(debug: Edge) -> None:

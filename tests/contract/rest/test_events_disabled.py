@@ -40,8 +40,10 @@ def test_every_path(target: str, edge: Edge, gateway: ScriptedGateway) -> None:
     assert gateway.arrivals == []
 
 
-def test_a_change_of_what_is_no_row(edge: Edge, gateway: ScriptedGateway) -> None:
-    assert_envelope(edge.post("/events/x/y", b"{}"), 503, "events_disabled")
+@pytest.mark.parametrize("target", ["/events/x/y", "/events/orders", "/events/_status", "/events/orders/history"])
+def test_any_method(target: str, edge: Edge, gateway: ScriptedGateway) -> None:
+    for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        assert_envelope(edge.send(method, target, body=b"{}"), 503, "events_disabled")
     assert gateway.arrivals == []
 
 

@@ -127,12 +127,8 @@ def test_a_forged_original_path_decides_nothing(edge: Edge) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_origin_and_referer_become_the_gateways_for_the_api(method: str, edge: Edge) -> None:
-    call = forwarded(
-        edge,
-        ("Origin", "http://localhost:8080"),
-        ("Referer", "http://localhost:8080/sso/Dispatcher?x=1"),
-        method=method,
-    )
+    own = f"http://{edge.host}:{edge.port}"
+    call = forwarded(edge, ("Origin", own), ("Referer", f"{own}/sso/Dispatcher?x=1"), method=method)
     assert call.all("origin") == [edge.gateway.origin]
     assert call.all("referer") == [f"{edge.gateway.origin}/sso/Dispatcher?x=1"]
 

@@ -27,7 +27,6 @@ STATUS = "/v1/api/iserver/auth/status"
             {"authenticated": "true", "connected": 1, "competing": None, "message": 5},
             {"authenticated": False, "connected": False, "competing": False, "message": None},
         ),
-        ([], {"authenticated": False, "connected": False, "competing": False, "message": None}),
     ],
 )
 def test_the_state_has_four_members(
@@ -60,6 +59,9 @@ def test_head(edge: Edge, gateway: ScriptedGateway) -> None:
         (answer(200, b"<html>", content_type="text/html"), 502, "upstream_decode_error"),
         (answer(200, b'{"authenticated": tr'), 502, "upstream_decode_error"),
         (answer(200, b""), 502, "upstream_decode_error"),
+        (json_answer([]), 502, "upstream_decode_error"),
+        (json_answer(None), 502, "upstream_decode_error"),
+        (json_answer("authenticated"), 502, "upstream_decode_error"),
         (answer(200, b"\xff\xfe\xff"), 502, "upstream_decode_error"),
         (json_answer({"error": "please query /accounts first"}), 502, "upstream_api_error"),
         (answer(307, headers=(("Location", "/elsewhere"),)), 502, "upstream_decode_error"),

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contract.conftest import RunEdge
 from tests.contract.rest.checks import assert_envelope
-from tests.contract.rest.conftest import RunEdge
 from tests.support.edge import Edge
 from tests.support.scripted_gateway import Arrival, answer
 

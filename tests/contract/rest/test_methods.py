@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.contract.conftest import RunEdge
 from tests.contract.rest.checks import assert_envelope
 from tests.support.edge import Edge
 from tests.support.scripted_gateway import ScriptedGateway
@@ -19,12 +22,10 @@ ROWS = (
     ("/accounts/DU1/orders/5", ("DELETE",)),
     ("/contracts/search", READ),
     ("/market/snapshot", READ),
-    ("/events/orders", READ),
-    ("/events/_status", READ),
-    ("/events/orders/history", READ),
     ("/debug/jar", READ),
     ("/debug/probe", READ),
 )
+EVENTS = ("/events/orders", "/events/_status", "/events/orders/history")
 SERVED = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -41,6 +42,20 @@ def test_a_wrong_method_on_a_row(
         if method != "HEAD":
             assert_envelope(reply, 405, "method_not_allowed", naming=method)
     assert gateway.arrivals == []
+
+
+@pytest.fixture(scope="module")
+def capturing_edge(run_edge: RunEdge) -> Iterator[Edge]:
+    with run_edge({"BEZANT_EVENTS_ENABLED": "true"}) as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", EVENTS)
+@pytest.mark.parametrize("method", ["OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
+def test_a_wrong_method_on_the_events(method: str, path: str, capturing_edge: Edge) -> None:
+    reply = capturing_edge.send(method, path, body=b"{}")
+    assert_envelope(reply, 405, "method_not_allowed", naming=method)
+    assert reply.header("allow") == "GET, HEAD"
 
 
 @pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "MKCOL", "SEARCH", "PURGE", "LINK"])

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contract.conftest import RunEdge
 from tests.contract.rest.checks import assert_clean
-from tests.contract.rest.conftest import RunEdge
 from tests.support.edge import Edge
 from tests.support.scripted_gateway import CLOSE, ScriptedGateway, answer, json_answer
 
@@ -66,6 +66,30 @@ def test_an_answer_is_clean_and_leaves_the_connection_clean(method: str, target:
         assert reply.header("transfer-encoding") is None or status == 200
         connection.write(edge.request("GET", "/accounts"))
         assert connection.read().body == b"done"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/grpcjunk",
+        "application/grpc;charset=utf-8",
+        "application/grpc, text/plain",
+        "application/grpc-websocket",
+        "application/grpc-web;charset=utf-8",
+        "application/grpc-web+json",
+        "Application/GRPC",
+    ],
+)
+def test_a_content_type_that_only_looks_like_grpc(kind: str, edge: Edge, gateway: ScriptedGateway) -> None:
+    for method, target, status in (("POST", "/accounts", 405), ("POST", f"{API}/x", 200), ("GET", f"{API}/busy", 503)):
+        reply = edge.send(method, target, headers=(("Content-Type", kind),), body=b"{}")
+        assert reply.status == status
+        assert_clean(reply)
+    reply = edge.send("GET", "/accounts", headers=(("Content-Type", kind),), host="evil.example")
+    assert (reply.status, reply.json()["code"]) == (403, "forbidden")
+    forged = (("Content-Type", kind), ("X-Envoy-Original-Path", "/health"), ("Grpc-Timeout", "1n"))
+    assert edge.send("POST", f"{API}/x", headers=forged, body=b"{}").status == 200
+    assert gateway.arrivals[-1].target == f"{API}/x"
 
 
 @pytest.mark.parametrize("host", ["localhost", "evil.example"])

@@ -47,6 +47,32 @@ def test_an_id_is_made_returned_and_logged(method: str, target: str, edge: Edge)
     assert edge.wait_for_log(request_id=identity)
 
 
+@pytest.mark.parametrize(
+    ("given", "returned", "logged"),
+    [
+        ("of two words", "of two words", "of two words"),
+        ("l" * 200, "l" * 200, "l" * 128),
+        ("tab\there", "tab?here", "tab?here"),
+        ("umlaut\xfc", "umlaut?", "umlaut?"),
+    ],
+)
+@pytest.mark.parametrize("target", ["/accounts", "/contracts/search"])
+def test_an_odd_id_is_logged_as_it_is_returned(given: str, returned: str, logged: str, target: str, edge: Edge) -> None:
+    reply = edge.get(target, headers=(("X-Request-Id", given),))
+    assert reply.all("x-request-id") == [returned]
+    assert edge.wait_for_log(request_id=logged, path=target)
+
+
+@pytest.mark.parametrize("forged", [(), (("X-Bezant-Peer", "10.0.0.1:1"),), (("X-Forwarded-For", "10.0.0.1"),)])
+def test_the_callers_address_is_logged(forged: tuple[tuple[str, str], ...], edge: Edge) -> None:
+    identity = f"peer-{len(forged)}-{forged[0][0] if forged else ''}"
+    with edge.connect() as connection:
+        connection.write(edge.request("GET", "/accounts", headers=(("X-Request-Id", identity), *forged)))
+        connection.read()
+        (line,) = edge.wait_for_log(request_id=identity)
+        assert line["peer"] == connection.local_address
+
+
 @pytest.mark.parametrize("method", ["TRACE", "GET"])
 def test_envoys_own_replies_name_it(method: str, edge: Edge) -> None:
     host = "evil.example" if method == "GET" else None

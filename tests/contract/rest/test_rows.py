@@ -113,8 +113,8 @@ def test_a_rows_call_is_our_own(row: Row, edge: Edge, gateway: ScriptedGateway) 
         row.target,
         body=row.body,
         headers=(
-            ("Origin", "http://localhost:8080"),
-            ("Referer", "http://localhost:8080/page"),
+            ("Origin", f"http://{edge.host}:{edge.port}"),
+            ("Referer", f"http://{edge.host}:{edge.port}/page"),
             ("User-Agent", "a caller"),
             ("Authorization", "Bearer secret"),
             ("X-Custom", "1"),

@@ -117,12 +117,15 @@ async def test_a_connection_closed_while_idle_is_not_used(
     assert len(gateway.received("POST", "/v1/api/order")) == 1
 
 
-async def test_a_target_that_the_reading_transport_would_respell_is_still_sent_once(
+async def test_a_read_that_aiohttp_would_respell_goes_the_way_that_sends_once(
     client: CpapiClient, gateway: ScriptedGateway
 ) -> None:
-    gateway.on("GET", "/v1/api/a|b", CLOSE)
+    """aiohttp loses the question mark of an empty query."""
+    gateway.on("GET", "/v1/api/a", CLOSE)
+    await warm(client, gateway, changes_state=False)
+    await warm(client, gateway, changes_state=True)
 
     with pytest.raises(UpstreamHttpError):
-        await client.exchange(UpstreamRequest("GET", "/v1/api/a|b", changes_state=False))
+        await client.exchange(UpstreamRequest("GET", "/v1/api/a?", changes_state=False))
 
-    assert len(gateway.received("GET", "/v1/api/a|b")) <= 2
+    assert [arrival.target for arrival in gateway.received("GET", "/v1/api/a")] == ["/v1/api/a?"]

@@ -21,6 +21,8 @@ CHANGES = [
     ("DELETE", "/v1/api/iserver/account/DU1/order/7", CANCEL),
     ("PUT", "/v1/api/x", ("PUT", "/v1/api/x")),
     ("PATCH", "/v1/api/x", ("PATCH", "/v1/api/x")),
+    ("GET", "/v1/api/logout", ("GET", "/v1/api/logout")),
+    ("GET", "/v1/api/iserver/auth/ssodh/init", ("GET", "/v1/api/iserver/auth/ssodh/init")),
 ]
 
 
@@ -55,7 +57,7 @@ def test_a_change_arrives_once_and_its_outcome_is_unknown(
 ) -> None:
     warm(edge)
     edge.gateway.on(*upstream, reply)
-    response = edge.send(method, target, body=b"{}" if method != "DELETE" else None)
+    response = edge.send(method, target, body=b"{}" if method in ("POST", "PUT", "PATCH") else None)
     assert (response.status, response.json()["code"]) == (502, "upstream_http_error")
     assert "outcome is unknown" in response.json()["message"]
     assert len(edge.gateway.received(*upstream)) == 1

@@ -40,11 +40,10 @@ class Running:
 
     async def payloads(self, topic: str, count: int, *, conid: str = "") -> list[dict[str, Any]]:
         """The payloads of a topic's first `count` events, waited for."""
-        ring = self.capture.topics.get(f"{topic}:{conid}" if conid else topic)
-        assert ring is not None
+        name = f"{topic}:{conid}" if conid else topic
         async with asyncio.timeout(20):
-            while len(ring) < count:
-                await ring.wait_beyond(ring.newest_cursor)
+            while self.status()["buffer_sizes"].get(name, 0) < count:  # noqa: ASYNC110  as its callers do
+                await asyncio.sleep(0.005)
         answer = await self.poll(topic, conid=conid)
         assert answer is not None
         return [event["payload"] for event in answer["events"][:count]]
@@ -61,6 +60,12 @@ class Running:
                 await asyncio.sleep(0.005)
         return self.status()
 
+    async def until_frames(self, kind: str, count: int) -> None:
+        """Wait until so many frames of a kind have arrived."""
+        async with asyncio.timeout(20):
+            while self.status()["frames"].get(kind, 0) < count:  # noqa: ASYNC110  the status is polled by its callers too
+                await asyncio.sleep(0.005)
+
     async def stop(self) -> None:
         """Cancel, as the server does at shutdown."""
         self.task.cancel()
@@ -70,7 +75,11 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(
-    url: str, variables: Mapping[str, str] | None = None, *, clock: Clock | None = None
+    url: str,
+    variables: Mapping[str, str] | None = None,
+    *,
+    clock: Clock | None = None,
+    random: Random | None = None,
 ) -> AsyncIterator[Running]:
     """Start a capture; a test that lets it die fails with what killed it."""
     settings = load({**_FAST, "IBKR_GATEWAY_URL": url, **(variables or {})})
@@ -85,7 +94,9 @@ async def running(
         max_response_bytes=1 << 20,
         max_connections=8,
     )
-    capture = Capture(settings, client, tls, clock=clock or Clock(), random=Random(7), on_status=lambda _: None)
+    capture = Capture(
+        settings, client, tls, clock=clock or Clock(), random=random or Random(7), on_status=lambda _: None
+    )
     run = Running(capture, jar, asyncio.create_task(capture.run()))
     try:
         yield run

@@ -196,7 +196,7 @@ async def test_a_restart_stores_what_waits_expires_old_cursors_and_grows_the_epo
     async with running(gateway.url, variables, clock=manual.clock) as second:
         with pytest.raises(CursorExpired) as caught:
             await second.poll("orders", before["next_cursor"])
-        assert caught.value.head_cursor > before["next_cursor"]
+        assert caught.value.fields["head_cursor"] > before["next_cursor"]
         gap = await second.poll("gap")
         assert gap is not None
         assert gap["reset_epoch"] > before["reset_epoch"]

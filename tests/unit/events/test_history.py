@@ -35,13 +35,15 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @asynccontextmanager
-async def running(path: Path, *, queue_cap: int = 10_000, clock: ManualClock | None = None) -> AsyncIterator[History]:
+async def running(
+    path: Path, *, queue_cap: int = 10_000, clock: ManualClock | None = None, retention: Retention = RETENTION
+) -> AsyncIterator[History]:
     history = History(
         Store(path),
         queue_cap=queue_cap,
         flush_secs=0.01,
         prune_secs=3600,
-        retention=RETENTION,
+        retention=retention,
         close_secs=10,
         clock=(clock or ManualClock()).clock,
     )
@@ -229,6 +231,21 @@ async def test_a_full_disk_is_reported_and_storing_recovers_with_every_event(tmp
         assert history.stats().dropped == 0
         found = await history.page("orders", since_ms=0, after_cursor=0, limit=500)
         assert cursors(found) == list(range(1, 200))
+
+
+async def test_a_defect_is_reported_and_storing_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # More days than SQLite can count milliseconds of.
+    retention = Retention(orders=10**12, pnl=90, marketdata=14, gap=365, other=30)
+    path = tmp_path / "events.db"
+    with closing(Store(path)) as store:
+        store.write([event(1)])
+    async with running(path, retention=retention) as history:
+        await until(lambda: history.stats().last_error is not None)
+        history.offer(event(2))
+        await until(lambda: history.stats().written == 1)
+        assert history.stats().writer_alive
+    assert not history.stats().writer_alive
+    assert sum("cannot be stored" in message and "OverflowError" in message for message in caplog.messages) == 1
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import json
 
 import pytest
@@ -64,7 +63,7 @@ def test_zero_starts_at_the_oldest_held() -> None:
 def test_zero_on_a_ring_that_dropped_events_is_expired() -> None:
     with pytest.raises(CursorExpired) as caught:
         ask(ring_of(11), 0)
-    assert (caught.value.head_cursor, caught.value.http_status) == (BASE + 1, 412)
+    assert (caught.value.fields["head_cursor"], caught.value.http_status) == (BASE + 1, 412)
     assert caught.value.envelope()["reset_epoch"] == 9
 
 
@@ -97,15 +96,15 @@ def test_limit_cuts_the_answer_and_the_cursor_goes_on_behind_it() -> None:
 def test_a_cursor_that_cannot_be_served_is_expired(since: int) -> None:
     with pytest.raises(CursorExpired) as caught:
         ask(ring_of(3), since)
-    assert caught.value.head_cursor == BASE
+    assert caught.value.fields["head_cursor"] == BASE
 
 
 def test_an_empty_ring_names_the_next_cursor_as_its_head() -> None:
     ring = ring_of(0)
     with pytest.raises(CursorExpired) as caught:
         ask(ring, BASE)
-    assert caught.value.head_cursor == BASE
-    assert ask(ring, caught.value.head_cursor - 1) == PollAnswer(None, BASE - 1)
+    assert caught.value.fields["head_cursor"] == BASE
+    assert ask(ring, int(caught.value.fields["head_cursor"]) - 1) == PollAnswer(None, BASE - 1)
 
 
 @pytest.mark.parametrize("capacity", [1, 3])
@@ -113,7 +112,7 @@ def test_after_a_reset_to_the_head_the_whole_ring_is_served(capacity: int) -> No
     ring = ring_of(20, capacity=capacity)
     with pytest.raises(CursorExpired) as caught:
         ask(ring, BASE)
-    assert numbers(ask(ring, caught.value.head_cursor - 1)) == list(range(20 - capacity, 20))
+    assert numbers(ask(ring, int(caught.value.fields["head_cursor"]) - 1)) == list(range(20 - capacity, 20))
     assert len(ring) == capacity
 
 
@@ -134,10 +133,10 @@ def test_a_reader_sees_each_event_once_in_order_or_is_told_of_the_hole(capacity:
         try:
             answer = ask(ring, cursor, step)
         except CursorExpired as expired:
-            hole = expired.head_cursor - BASE
+            hole = int(expired.fields["head_cursor"]) - BASE
             assert hole > len(seen)
             seen.extend(range(len(seen), hole))
-            cursor = expired.head_cursor - 1
+            cursor = int(expired.fields["head_cursor"]) - 1
             continue
         if answer.body is not None:
             seen.extend(numbers(answer))
@@ -146,17 +145,6 @@ def test_a_reader_sees_each_event_once_in_order_or_is_told_of_the_hole(capacity:
         cursor = answer.next_cursor
     assert seen == list(range(len(seen)))
     assert len(seen) <= pushed
-
-
-async def test_a_waiter_wakes_with_the_next_event() -> None:
-    ring = ring_of(1)
-    await ring.wait_beyond(BASE - 1)
-    waiters = [asyncio.create_task(ring.wait_beyond(BASE)) for _ in range(3)]
-    await asyncio.sleep(0)
-    assert not any(waiter.done() for waiter in waiters)
-    waiters[0].cancel()
-    push(ring, 1)
-    await asyncio.wait_for(asyncio.gather(*waiters[1:]), 5)
 
 
 def test_a_base_is_the_clock_or_lies_above_what_was_issued() -> None:

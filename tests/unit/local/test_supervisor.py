@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -93,6 +94,28 @@ async def test_one_that_does_not_stop_is_killed(log: Path) -> None:
     assert _gone(started.values())
 
 
+async def test_they_stop_in_order_when_the_news_that_they_run_cannot_be_told(log: Path) -> None:
+    program = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye'))); "
+        "print('ready'); time.sleep(60)"
+    )
+    started: dict[str, int] = {}
+
+    def untellable(pids: Mapping[str, int]) -> None:
+        started.update(pids)
+        raise OSError("nobody listens")
+
+    with log.open("wb") as stream:
+        console = Console(stream)
+        supervisor = Supervisor([_service("only", program, healthy=_says(log, "[only] ready"))], console=console)
+        with pytest.raises(OSError, match="nobody listens"):
+            await supervisor.run(untellable)
+        console.close(within=10)
+
+    assert _text(log).splitlines() == ["[only] ready", "[only] bye"]
+    assert _gone(started.values())
+
+
 async def test_they_stop_in_the_order_of_their_ranks(log: Path) -> None:
     program = (
         "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye'))); "
@@ -135,12 +158,13 @@ async def test_a_reader_that_stalls_costs_lines_and_nothing_else() -> None:
 
 
 async def test_a_stream_that_broke_is_survived() -> None:
+    threads = threading.active_count()
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "wb", buffering=0) as stream:  # noqa: ASYNC230, PTH123  a pipe is no file
         console = Console(stream)
         console.line("any", "one")
         console.line("any", "two")
-        await asyncio.to_thread(console.close, within=10)
+        console.close(within=10)
 
-    assert not console._writer.is_alive()
+    assert threading.active_count() == threads

@@ -31,7 +31,9 @@ class GatewayServiceStub:
     hatch for whatever has no RPC of its own, and the way that a browser's login takes.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
-    (UNAVAILABLE), BAD_REQUEST (INVALID_ARGUMENT), METHOD_NOT_ALLOWED (UNIMPLEMENTED: the path is another RPC's).
+    (UNAVAILABLE), BAD_REQUEST (INVALID_ARGUMENT), FORBIDDEN (PERMISSION_DENIED: another web site's page made a browser send
+    it). The two RPCs that Envoy calls serve no path that belongs to another RPC or to nobody: METHOD_NOT_ALLOWED
+    (UNIMPLEMENTED), NOT_FOUND, EVENTS_DISABLED (FAILED_PRECONDITION). Forward sends any path on.
     """
 
     def __init__(self, channel):
@@ -62,7 +64,9 @@ class GatewayServiceServicer:
     hatch for whatever has no RPC of its own, and the way that a browser's login takes.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
-    (UNAVAILABLE), BAD_REQUEST (INVALID_ARGUMENT), METHOD_NOT_ALLOWED (UNIMPLEMENTED: the path is another RPC's).
+    (UNAVAILABLE), BAD_REQUEST (INVALID_ARGUMENT), FORBIDDEN (PERMISSION_DENIED: another web site's page made a browser send
+    it). The two RPCs that Envoy calls serve no path that belongs to another RPC or to nobody: METHOD_NOT_ALLOWED
+    (UNIMPLEMENTED), NOT_FOUND, EVENTS_DISABLED (FAILED_PRECONDITION). Forward sends any path on.
     """
 
     def Forward(self, request, context):
@@ -120,7 +124,9 @@ class GatewayService:
     hatch for whatever has no RPC of its own, and the way that a browser's login takes.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
-    (UNAVAILABLE), BAD_REQUEST (INVALID_ARGUMENT), METHOD_NOT_ALLOWED (UNIMPLEMENTED: the path is another RPC's).
+    (UNAVAILABLE), BAD_REQUEST (INVALID_ARGUMENT), FORBIDDEN (PERMISSION_DENIED: another web site's page made a browser send
+    it). The two RPCs that Envoy calls serve no path that belongs to another RPC or to nobody: METHOD_NOT_ALLOWED
+    (UNIMPLEMENTED), NOT_FOUND, EVENTS_DISABLED (FAILED_PRECONDITION). Forward sends any path on.
     """
 
     @staticmethod

@@ -18,7 +18,9 @@ class GatewayServiceStub:
     hatch for whatever has no RPC of its own, and the way that a browser's login takes.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
-    (UNAVAILABLE), BAD_REQUEST (INVALID_ARGUMENT), METHOD_NOT_ALLOWED (UNIMPLEMENTED: the path is another RPC's).
+    (UNAVAILABLE), BAD_REQUEST (INVALID_ARGUMENT), FORBIDDEN (PERMISSION_DENIED: another web site's page made a browser send
+    it). The two RPCs that Envoy calls serve no path that belongs to another RPC or to nobody: METHOD_NOT_ALLOWED
+    (UNIMPLEMENTED), NOT_FOUND, EVENTS_DISABLED (FAILED_PRECONDITION). Forward sends any path on.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -40,7 +42,9 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     hatch for whatever has no RPC of its own, and the way that a browser's login takes.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
-    (UNAVAILABLE), BAD_REQUEST (INVALID_ARGUMENT), METHOD_NOT_ALLOWED (UNIMPLEMENTED: the path is another RPC's).
+    (UNAVAILABLE), BAD_REQUEST (INVALID_ARGUMENT), FORBIDDEN (PERMISSION_DENIED: another web site's page made a browser send
+    it). The two RPCs that Envoy calls serve no path that belongs to another RPC or to nobody: METHOD_NOT_ALLOWED
+    (UNIMPLEMENTED), NOT_FOUND, EVENTS_DISABLED (FAILED_PRECONDITION). Forward sends any path on.
     """
 
     @_abc_1.abstractmethod

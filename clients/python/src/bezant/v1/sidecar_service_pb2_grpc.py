@@ -38,7 +38,8 @@ class SidecarServiceStub:
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
     (UNAVAILABLE), NOT_AUTHENTICATED (UNAUTHENTICATED: the gateway redirects to its login page), BAD_REQUEST and
-    MISSING_QUERY_PARAM (INVALID_ARGUMENT).
+    MISSING_QUERY_PARAM (INVALID_ARGUMENT), FORBIDDEN (PERMISSION_DENIED: another web site's page made a browser send a call
+    that changes state).
     """
 
     def __init__(self, channel):
@@ -136,7 +137,8 @@ class SidecarServiceServicer:
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
     (UNAVAILABLE), NOT_AUTHENTICATED (UNAUTHENTICATED: the gateway redirects to its login page), BAD_REQUEST and
-    MISSING_QUERY_PARAM (INVALID_ARGUMENT).
+    MISSING_QUERY_PARAM (INVALID_ARGUMENT), FORBIDDEN (PERMISSION_DENIED: another web site's page made a browser send a call
+    that changes state).
     """
 
     def GetHealth(self, request, context):
@@ -362,7 +364,8 @@ class SidecarService:
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
     (UNAVAILABLE), NOT_AUTHENTICATED (UNAUTHENTICATED: the gateway redirects to its login page), BAD_REQUEST and
-    MISSING_QUERY_PARAM (INVALID_ARGUMENT).
+    MISSING_QUERY_PARAM (INVALID_ARGUMENT), FORBIDDEN (PERMISSION_DENIED: another web site's page made a browser send a call
+    that changes state).
     """
 
     @staticmethod

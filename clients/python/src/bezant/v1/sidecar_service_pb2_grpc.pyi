@@ -25,7 +25,8 @@ class SidecarServiceStub:
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
     (UNAVAILABLE), NOT_AUTHENTICATED (UNAUTHENTICATED: the gateway redirects to its login page), BAD_REQUEST and
-    MISSING_QUERY_PARAM (INVALID_ARGUMENT).
+    MISSING_QUERY_PARAM (INVALID_ARGUMENT), FORBIDDEN (PERMISSION_DENIED: another web site's page made a browser send a call
+    that changes state).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -102,7 +103,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
     (UNAVAILABLE), NOT_AUTHENTICATED (UNAUTHENTICATED: the gateway redirects to its login page), BAD_REQUEST and
-    MISSING_QUERY_PARAM (INVALID_ARGUMENT).
+    MISSING_QUERY_PARAM (INVALID_ARGUMENT), FORBIDDEN (PERMISSION_DENIED: another web site's page made a browser send a call
+    that changes state).
     """
 
     @_abc_1.abstractmethod
