@@ -100,8 +100,16 @@ class GatewayUrl:
 
         The gateway serves `/v1/portal` as another name of its own `/v1/api` (IBKR's older documentation uses it).
         """
-        names = (_OWN_BASE_PATH, _OWN_BASE_PATH_ALIAS) if self.base_path == _OWN_BASE_PATH else (self.base_path,)
+        names = self._base_paths()
         return path in names or path.startswith(tuple(f"{name}/" for name in names))
+
+    def below_base(self, path: str) -> str:
+        """The part of an API path below the API's base path: `/v1/api/tickle` is `/tickle`."""
+        name = next(name for name in self._base_paths() if path == name or path.startswith(f"{name}/"))
+        return path.removeprefix(name) or "/"
+
+    def _base_paths(self) -> tuple[str, ...]:
+        return (_OWN_BASE_PATH, _OWN_BASE_PATH_ALIAS) if self.base_path == _OWN_BASE_PATH else (self.base_path,)
 
     def __str__(self) -> str:
         return f"{self.origin}{self.base_path}"

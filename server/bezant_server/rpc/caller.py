@@ -14,7 +14,7 @@ from bezant_server.errors import BadRequest
 from bezant_server.rpc.call import Call
 
 _LONGEST_WAIT_SECS = 3600.0
-_LOOPBACK = ("127.", "[::1]", "::1")
+_LOOPBACK = ("127.", "[::1]", "%5B::1%5D")
 _MAX_AGE = re.compile(r"max-age\s*=\s*\"?([0-9]{1,9})\"?")
 _TIMEOUT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 
@@ -25,13 +25,13 @@ def caller_of(call: Call, context: ServicerContext[Any, Any]) -> Caller:
     Raises:
         BadRequest: X-Request-Timeout is no number of seconds.
     """
-    return Caller(name=_name(call, context), deadline=_deadline(call, context), max_age_secs=_max_age(call.headers))
+    return Caller(name=_name(call.peer), deadline=_deadline(call, context), max_age_secs=_max_age(call.headers))
 
 
-def _name(call: Call, context: ServicerContext[Any, Any]) -> str:
-    """The peer's address as Envoy saw it. On loopback every program has the same, and its port tells them apart."""
-    peer = call.headers.get("x-bezant-peer", "") if call.through_envoy else context.peer().partition(":")[2]
-    return peer if peer.startswith(_LOOPBACK) else peer.rpartition(":")[0]
+def _name(peer: str) -> str:
+    """A caller's address. On loopback every program has the same, and its port tells them apart."""
+    address = peer.removeprefix("ipv4:").removeprefix("ipv6:")
+    return address if address.startswith(_LOOPBACK) else address.rpartition(":")[0]
 
 
 def _deadline(call: Call, context: ServicerContext[Any, Any]) -> float | None:

@@ -27,7 +27,7 @@ from tests.support.grpc_errors import error_info, violated_fields
 from tests.support.scripted_gateway import CLOSE, Answer, Arrival, ScriptedGateway, answer, json_answer
 from tests.unit.test_errors import documented
 
-TESTED_ELSEWHERE = {"invalid_base_url", "internal"}
+TESTED_ELSEWHERE = {"invalid_base_url", "internal", "rate_limited", "session_not_ready"}
 STATUS = ("POST", "/v1/api/iserver/auth/status")
 Code = grpc.StatusCode
 

@@ -7,9 +7,12 @@ import math
 from dataclasses import dataclass, field
 from itertools import count
 
+from bezant_server.addresses import GatewayUrl
 from bezant_server.cpapi.messages import UpstreamRequest
 from bezant_server.cpapi.pacing.calls import profile
 from bezant_server.cpapi.pacing.line import Line, RefusedError, Ticket
+
+GATEWAY = GatewayUrl("https", "localhost:5000", "/v1/api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def simulate(line: Line, asks: list[Ask], *, status: int = 200) -> list[Outcome]
             ask = outcome.ask
             request = UpstreamRequest(ask.method, f"/v1/api{ask.path}", changes_state=ask.method != "GET")
             try:
-                ticket = line.join(profile(request), client=ask.client, now=now, deadline=now + ask.patience)
+                ticket = line.join(profile(request, GATEWAY), client=ask.client, now=now, deadline=now + ask.patience)
             except RefusedError:
                 outcome.refused = now
             else:

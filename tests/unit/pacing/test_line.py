@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bezant_server.addresses import GatewayUrl
 from bezant_server.cpapi.messages import UpstreamRequest
 from bezant_server.cpapi.pacing.calls import Lane, profile
 from bezant_server.cpapi.pacing.limits import DEFAULT_LIMITS, Limit
 from bezant_server.cpapi.pacing.line import Line, RefusedError, Rules
-from tests.unit.pacing.simulation import Ask, Outcome, simulate
+from tests.unit.pacing.simulation import GATEWAY, Ask, Outcome, simulate
 
 RULES = Rules(limits=DEFAULT_LIMITS)
 INTERVAL = 0.1
@@ -158,7 +159,7 @@ def test_a_call_that_cannot_be_in_time_is_refused_at_once() -> None:
 
 def test_a_full_lane_refuses() -> None:
     line = Line(Rules(limits=DEFAULT_LIMITS, queue_cap=3))
-    kind = profile(UpstreamRequest("GET", "/v1/api/portfolio/DU1/summary", changes_state=False))
+    kind = profile(UpstreamRequest("GET", "/v1/api/portfolio/DU1/summary", changes_state=False), GATEWAY)
     for _ in range(3):
         line.join(kind, client="a", now=0, deadline=math.inf)
     with pytest.raises(RefusedError, match="waiting already"):
@@ -167,7 +168,7 @@ def test_a_full_lane_refuses() -> None:
 
 def test_after_a_429_nothing_is_sent_until_a_probe_succeeds() -> None:
     line = Line(RULES)
-    kind = profile(UpstreamRequest("GET", "/v1/api/portfolio/DU1/summary", changes_state=False))
+    kind = profile(UpstreamRequest("GET", "/v1/api/portfolio/DU1/summary", changes_state=False), GATEWAY)
     first = line.join(kind, client="a", now=0, deadline=60)
     waiting = line.join(kind, client="a", now=0, deadline=60)
     assert line.next_to_send(0) is first
@@ -193,7 +194,7 @@ def test_after_a_429_nothing_is_sent_until_a_probe_succeeds() -> None:
 
 def test_the_back_off_doubles_up_to_its_limit() -> None:
     line = Line(RULES)
-    kind = profile(UpstreamRequest("GET", "/v1/api/portfolio/DU1/summary", changes_state=False))
+    kind = profile(UpstreamRequest("GET", "/v1/api/portfolio/DU1/summary", changes_state=False), GATEWAY)
     now = 0.0
     pauses = []
     for _ in range(12):
@@ -209,7 +210,7 @@ def test_the_back_off_doubles_up_to_its_limit() -> None:
 
 def test_one_503_is_no_reason_to_stop_but_a_row_of_them_is() -> None:
     line = Line(RULES)
-    kind = profile(UpstreamRequest("GET", "/v1/api/iserver/account/order/status/1", changes_state=False))
+    kind = profile(UpstreamRequest("GET", "/v1/api/iserver/account/order/status/1", changes_state=False), GATEWAY)
     now = 0.0
     for number in range(RULES.burst_503):
         assert line.pause is None, number
@@ -221,7 +222,7 @@ def test_one_503_is_no_reason_to_stop_but_a_row_of_them_is() -> None:
 
 
 def lane_of(ask: Ask) -> Lane:
-    return profile(UpstreamRequest(ask.method, f"/v1/api{ask.path}", changes_state=ask.method != "GET")).lane
+    return profile(UpstreamRequest(ask.method, f"/v1/api{ask.path}", changes_state=ask.method != "GET"), GATEWAY).lane
 
 
 def worst_excess(limit: Limit, outcomes: list[Outcome]) -> int:
@@ -232,3 +233,34 @@ def worst_excess(limit: Limit, outcomes: list[Outcome]) -> int:
         )
     arrivals = [each.arrived for each in outcomes]
     return max((sum(start <= other < start + limit.window_secs for other in arrivals) for start in arrivals), default=0)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v1/api/iserver/account/DU1/orders",
+        "/v1/portal/iserver/account/DU1/orders/",
+        "/v1/api/iserver%2Faccount/DU1/orders",
+        "/sso/..%2Fv1/api/iserver/account/DU1/orders",
+        "/v1//api/./iserver/account/DU1/orders;x=1",
+        "/V1/API/iserver/account/DU1/Orders?a=/sso/Login",
+    ],
+)
+def test_an_order_is_known_however_its_path_is_spelled(target: str) -> None:
+    kind = profile(UpstreamRequest("POST", target), GATEWAY)
+    assert (kind.lane, kind.asks, kind.path) == (Lane.ORDERS, True, "/iserver/account/du1/orders")
+
+
+@pytest.mark.parametrize("target", ["/sso/Login", "/", "/css/login.css", "/sso/Dispatcher?to=/v1/api/tickle"])
+def test_login_traffic_is_not_the_apis(target: str) -> None:
+    assert profile(UpstreamRequest("GET", target), GATEWAY).path is None
+
+
+def test_what_nobody_can_resolve_is_paced() -> None:
+    kind = profile(UpstreamRequest("GET", "/sso/%2525252e%2525252e/v1/api/x"), GATEWAY)
+    assert kind.path is not None
+
+
+def test_another_base_path_is_paced_too() -> None:
+    kind = profile(UpstreamRequest("GET", "/ibkr/tickle"), GatewayUrl("https", "gw", "/ibkr"))
+    assert (kind.path, kind.lane) == ("/tickle", Lane.SESSION)

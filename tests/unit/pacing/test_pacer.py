@@ -14,6 +14,7 @@ from bezant_server.cpapi.pacing.line import Line, Rules
 from bezant_server.cpapi.pacing.pacer import Pacer
 from bezant_server.cpapi.pacing.sharing import LastAnswers
 from bezant_server.errors import RateLimited, UpstreamTimeout
+from tests.unit.pacing.simulation import GATEWAY
 
 QUICK = tuple(Limit(GLOBAL, None, frozenset(), 10, 0.1) if limit.name == GLOBAL else limit for limit in DEFAULT_LIMITS)
 
@@ -51,6 +52,7 @@ class Gateway:
 def pacer_for(gateway: Gateway, *, rules: Rules | None = None) -> Pacer:
     return Pacer(
         line=Line(rules or Rules(limits=QUICK, margin_secs=0.01)),
+        gateway=GATEWAY,
         send=gateway.send,
         clock=time.monotonic,
         default_wait_secs=10,

@@ -33,6 +33,7 @@ def build(settings: Settings, send: Exchange) -> Pacer:
     )
     return Pacer(
         line=Line(rules),
+        gateway=settings.gateway_url,
         send=send,
         clock=time.monotonic,
         default_wait_secs=settings.request_timeout_secs,

@@ -7,12 +7,13 @@ import re
 from dataclasses import dataclass
 from enum import IntEnum
 
+from bezant_server.addresses import GatewayUrl
+from bezant_server.cpapi import effects
 from bezant_server.cpapi.messages import UpstreamRequest, UpstreamResponse
 
-_API = re.compile(r"/v1/(?:api|portal)(/.*)")
 _ORDER = re.compile(r"/iserver/account/[^/]+/orders?(?:/[^/]+)?")
 _PREVIEW = re.compile(r"/iserver/account/[^/]+/orders?/whatif")
-_REPLY = re.compile(r"/iserver/reply/([^/]+)")
+_REPLY = re.compile(r"/iserver/reply/[^/]+")
 _SESSION = re.compile(r"/tickle|/logout|/sso/validate|/iserver/(?:auth/.+|reauthenticate|accounts|account)")
 _BULK = re.compile(r"/iserver/scanner/params|/pa/.+|/iserver/marketdata/history|/hmds/.+")
 _RARELY_CHANGES = re.compile(r"/portfolio/(?:accounts|subaccounts2?)|/iserver/scanner/params|/pa/.+")
@@ -58,10 +59,12 @@ class Profile:
     always_fresh: bool
 
 
-def profile(request: UpstreamRequest) -> Profile:
-    """Tell what a call is from its method and path."""
-    match = _API.fullmatch(request.target.partition("?")[0])
-    if match is None:
+def profile(request: UpstreamRequest, gateway: GatewayUrl) -> Profile:
+    """Tell what a call is from its method and path, however the path is spelled."""
+    target = request.target.partition("?")[0]
+    # What cannot be resolved may be anything, so it is paced.
+    resolved = effects.resolved(target) or gateway.base_path
+    if not gateway.is_api_path(resolved):
         return Profile(
             method=request.method,
             path=None,
@@ -72,7 +75,7 @@ def profile(request: UpstreamRequest) -> Profile:
             rarely_changes=False,
             always_fresh=True,
         )
-    path = match[1].rstrip("/") or "/"
+    path = gateway.below_base(resolved)
     reply = _REPLY.fullmatch(path) if request.method == "POST" else None
     order = request.method in ("POST", "PUT", "DELETE") and _ORDER.fullmatch(path) and not _PREVIEW.fullmatch(path)
     return Profile(
@@ -80,7 +83,7 @@ def profile(request: UpstreamRequest) -> Profile:
         path=path,
         lane=_lane(path, is_order=bool(order or reply)),
         asks=bool(reply or (order and request.method != "DELETE")),
-        reply_to=reply[1] if reply else None,
+        reply_to=target.rstrip("/").rpartition("/")[2] if reply else None,
         shareable=not request.changes_state or (request.method == "POST" and bool(_READ_POSTS.fullmatch(path))),
         rarely_changes=bool(_RARELY_CHANGES.fullmatch(path)),
         always_fresh=bool(_ALWAYS_FRESH.fullmatch(path)),

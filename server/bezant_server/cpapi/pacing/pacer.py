@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bezant_server.addresses import GatewayUrl
 from bezant_server.cpapi import caller as callers
 from bezant_server.cpapi.caller import Caller
 from bezant_server.cpapi.messages import UpstreamRequest, UpstreamResponse
@@ -59,6 +60,7 @@ class Pacer:
 
     Args:
         line: the decisions.
+        gateway: whose API is paced.
         send: hands a call to the transport.
         clock: seconds of the clock that deadlines are on; the running loop's.
         default_wait_secs: longest that a caller waits who names no deadline.
@@ -66,10 +68,19 @@ class Pacer:
     """
 
     def __init__(
-        self, *, line: Line, send: Send, clock: Callable[[], float], default_wait_secs: float, answers: LastAnswers
+        self,
+        *,
+        line: Line,
+        gateway: GatewayUrl,
+        send: Send,
+        clock: Callable[[], float],
+        default_wait_secs: float,
+        answers: LastAnswers,
     ) -> None:
         self.line = line
         self.counters = Counters()
+        # Paths are told apart in lower case.
+        self._gateway = replace(gateway, base_path=gateway.base_path.lower())
         self._send = send
         self._clock = clock
         self._default_wait_secs = default_wait_secs
@@ -88,7 +99,7 @@ class Pacer:
             UpstreamError: as the transport raises it.
         """
         caller = callers.current()
-        kind = profile(request)
+        kind = profile(request, self._gateway)
         if kind.path is None:
             return await self._send(request)
         if not kind.shareable:
@@ -106,7 +117,7 @@ class Pacer:
             RateLimited: its turn cannot come in time.
         """
         caller = callers.current()
-        ticket = self._join(profile(request), caller.name, self._deadline(caller))
+        ticket = self._join(profile(request, self._gateway), caller.name, self._deadline(caller))
         await self._turn(ticket)
         try:
             yield
