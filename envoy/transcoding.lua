@@ -78,7 +78,7 @@ local function verdict(headers)
   if envelope ~= nil then return status, envelope end
   if code ~= nil and code ~= "0" then
     local bare = BARE_ERRORS[code] or { "500", "internal" }
-    return bare[1], '{"code": "' .. bare[2] .. '", "message": "the server gave no further details"}'
+    return bare[1], '{"code": "' .. bare[2] .. '", "message": "the server gave no further details; after an order, look before you send it again"}'
   end
   -- A body on these would stay on the connection and corrupt the next answer.
   if status == "204" or status == "304" then return status, "" end

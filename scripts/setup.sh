@@ -25,7 +25,11 @@ if is_fresh "$kind" || is_fresh dev; then
 fi
 
 echo "setting up .venv ($kind)…" >&2
-[ -x "$bin/python" ] || "$python" -m venv .venv
+# One that an interrupted set-up left without pip is made anew.
+if ! "$bin/python" -m pip --version >/dev/null 2>&1 && ! "$python" -m venv --clear .venv; then
+    echo "cannot make .venv: '$python' needs its venv module (on Debian: python3-venv)" >&2
+    exit 1
+fi
 "$bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "requirements/$kind.txt"
 "$bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 made_from "$kind" > ".venv/stamp-$kind"

@@ -80,6 +80,8 @@ async def serve(settings: Settings) -> None:
                 gateway_origin=settings.gateway_url.origin,
                 quiet=_QUIET_RPCS,
             ),
+            # Envoy refuses the first call over its share with the envelope, so the server's own bound is for the rest.
+            max_calls=2 * settings.max_calls,
             max_request_bytes=settings.max_request_body_bytes,
             max_response_bytes=settings.max_response_body_bytes,
         )

@@ -64,7 +64,7 @@ def add_settings_flags(parser: argparse.ArgumentParser) -> None:
             flag_name(name),
             dest=name,
             metavar=_metavar(field),
-            help=argparse.SUPPRESS if config.is_secret(field) else f"{field.description} ({default_text(field)})",
+            help=_help(field),
         )
 
 
@@ -116,6 +116,13 @@ def _variables() -> str:
         for field in config.Settings.model_fields.values()
     )
     return "\n".join(lines)
+
+
+def _help(field: FieldInfo) -> str:
+    if config.is_secret(field):
+        # A command line is there for every user of the machine to read.
+        return f"{field.description}; better by {config.variable_name(field)} or {config.variable_name(field)}_FILE"
+    return f"{field.description} ({default_text(field)})"
 
 
 def default_text(field: FieldInfo) -> str:

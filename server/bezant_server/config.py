@@ -7,6 +7,7 @@ A variable may stand in the environment, in a `.env` file, or on the command lin
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -26,6 +27,8 @@ from bezant_server.errors import InvalidBaseUrl
 from bezant_server.session.maintenance import Window, zone
 
 MEBIBYTE = 1024 * 1024
+
+_ORIGIN = re.compile(r"https?://[^/\s?#@]+")
 
 
 class ConfigError(Exception):
@@ -62,6 +65,15 @@ def _zone(value: object) -> object:
     return zone(value) if isinstance(value, str) else value
 
 
+def _origins(value: object) -> object:
+    origins = _comma_separated(value)
+    if isinstance(origins, tuple):
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"'{origin}' is not a web origin such as https://app.example.com")
+    return origins
+
+
 def _blank_is_unset(value: object) -> object:
     return None if value == "" else value
 
@@ -71,6 +83,7 @@ Gateway = Annotated[GatewayUrl, BeforeValidator(_gateway)]
 CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 Windows = Annotated[tuple[Window, ...], BeforeValidator(_windows)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_blank_is_unset)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
 # The upper bounds keep a slip of the keyboard within what timers, SQLite, gRPC and Envoy can count.
@@ -136,6 +149,7 @@ class Settings(BaseSettings):
     max_response_body_bytes: Count = _variable(
         "BEZANT_MAX_RESPONSE_BODY_BYTES", 25 * MEBIBYTE, "largest answer of the gateway forwarded"
     )
+    max_calls: Count = _variable("BEZANT_MAX_CALLS", 1000, "calls under way through Envoy, streams included")
     receive_timeout_secs: Seconds = _variable(
         "BEZANT_RECEIVE_TIMEOUT_SECS", 60.0, "longest that a request may take to arrive at Envoy"
     )
@@ -204,7 +218,7 @@ class Settings(BaseSettings):
         "BEZANT_MAINTENANCE_ZONE", ZoneInfo("America/New_York"), "the time zone of those windows"
     )
 
-    cors_origins: CommaSeparated = _variable(
+    cors_origins: Origins = _variable(
         "BEZANT_CORS_ORIGINS", (), "web origins that may call from a browser, comma-separated"
     )
     allowed_hosts: CommaSeparated = _variable(

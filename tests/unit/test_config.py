@@ -44,6 +44,8 @@ def sample(field: FieldInfo) -> tuple[str, object]:
             return "Sun 12:30-13:00,23:00-01:00", (Window(6, time(12, 30), time(13)), Window(None, time(23), time(1)))
         case ZoneInfo():
             return "Europe/Zurich", ZoneInfo("Europe/Zurich")
+        case tuple() if field is FIELDS["cors_origins"]:
+            return "https://a.example, http://b:3000", ("https://a.example", "http://b:3000")
         case tuple():
             return "one, two ,,three", ("one", "two", "three")
         case str():
@@ -191,8 +193,7 @@ def bezant(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
 def test_the_help_lists_every_variable(arguments: list[str]) -> None:
     run = bezant(*arguments)
     assert (run.returncode, run.stderr) == (0, "")
-    # A secret's flag works, and is not advertised: a command line is no place for secrets.
-    for variable in VARIABLES if arguments == ["--help"] else VARIABLES.keys() - SECRETS:
+    for variable in VARIABLES:
         wanted = variable if arguments == ["--help"] else cli.flag_name(variable)
         assert wanted in run.stdout.split() or f"{wanted}\n" in run.stdout
 
@@ -258,3 +259,10 @@ def test_an_unknown_flag_is_refused() -> None:
 
 def test_the_documentation_is_fresh() -> None:
     assert document_configuration.TARGET.read_text(encoding="utf-8") == document_configuration.render()
+
+
+@pytest.mark.parametrize("origins", ["foo", "*", "https://a.example/", "https://a.example, b", "null"])
+def test_what_is_no_web_origin_is_refused(origins: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEZANT_CORS_ORIGINS", origins)
+    with pytest.raises(config.ConfigError, match=r"BEZANT_CORS_ORIGINS: '.*' is not a web origin"):
+        config.load()

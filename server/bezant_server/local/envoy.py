@@ -72,7 +72,9 @@ def render(settings: Settings, *, socket: Path) -> str:
     transcoder["max_request_body_size"] = settings.max_request_body_bytes
     transcoder["max_response_body_size"] = settings.max_response_body_bytes + MEBIBYTE
 
-    endpoint = resources["clusters"][0]["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+    cluster = resources["clusters"][0]
+    cluster["circuit_breakers"]["thresholds"][0]["max_requests"] = settings.max_calls
+    endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
     endpoint["address"]["pipe"]["path"] = str(socket)
     return yaml.safe_dump(document, sort_keys=False)
 

@@ -143,7 +143,7 @@ class CallInterceptor(ServerInterceptor):
         if isinstance(error, AbortError):
             raise error
         if isinstance(error, BezantError):
-            level = logging.WARNING if error.http_status >= 500 else logging.INFO
+            level = logging.WARNING if error.http_status >= 500 and call.method not in self._quiet else logging.INFO
         else:
             _log.error("a defect", exc_info=error, extra={"rpc": call.method})
             error = Internal()

@@ -35,11 +35,14 @@ class GrpcServer:
     What Envoy says about a request is believed only on that socket, so nobody else may open it (mode 0600).
     """
 
-    def __init__(self, *, interceptor: CallInterceptor, max_request_bytes: int, max_response_bytes: int) -> None:
+    def __init__(
+        self, *, interceptor: CallInterceptor, max_calls: int, max_request_bytes: int, max_response_bytes: int
+    ) -> None:
         self._health = HealthService()
         self._socket: Path | None = None
         self.server = grpc.aio.server(
             interceptors=[interceptor],
+            maximum_concurrent_rpcs=max_calls,
             options=[
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", max_request_bytes + _FRAMING_BYTES),

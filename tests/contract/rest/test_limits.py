@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.contract.conftest import RunEdge
 from tests.contract.rest.checks import assert_envelope
 from tests.support.edge import Edge
-from tests.support.scripted_gateway import Arrival, answer
+from tests.support.scripted_gateway import Arrival, answer, json_answer
 
 REQUEST_BYTES = 4096
 RESPONSE_BYTES = 8192
@@ -165,3 +168,22 @@ def edge_without_server(run_edge: RunEdge) -> Iterator[Edge]:
         running.server.terminate()
         assert running.server.wait(20) == 0
         yield running
+
+
+def test_more_calls_than_may_be_under_way_are_refused(run_edge: RunEdge) -> None:
+    released = threading.Event()
+
+    async def held(_: Arrival) -> bytes:
+        assert await asyncio.to_thread(released.wait, 20)
+        return json_answer({})
+
+    with run_edge({"BEZANT_MAX_CALLS": "2"}) as edge, ThreadPoolExecutor() as callers:
+        edge.gateway.on("GET", "/v1/api/x", held)
+        under_way = [callers.submit(edge.get, f"/v1/api/x?{number}") for number in range(2)]
+        while len(edge.gateway.received("GET", "/v1/api/x")) < 2:
+            time.sleep(0.01)
+        refused = edge.get("/v1/api/x?2")
+        released.set()
+        assert [each.result(20).status for each in under_way] == [200, 200]
+        assert_envelope(refused, 503, "server_unavailable", naming="too many calls")
+        assert edge.get("/v1/api/x?3").status == 200
