@@ -59,6 +59,7 @@ class Session:
             suspect=self._wake.set if settings.session_upkeep else _ignore,
         )
         self._loses_login: Callable[[], None] = _ignore
+        self._forget_answers: Callable[[], None] = _ignore
 
     def answered(self, request: UpstreamRequest, outcome: UpstreamResponse | BezantError) -> None:
         """See `Witness.answered`."""
@@ -85,6 +86,7 @@ class Session:
         settings = self._settings
         pacer = client.pacing if isinstance(client.pacing, Pacer) else None
         self._loses_login = session_ended
+        self._forget_answers = _ignore if pacer is None else pacer.forget_answers
 
         def pause() -> Pause | None:
             return None if pacer is None else pacer.line.pause
@@ -114,7 +116,7 @@ class Session:
             pause=pause,
             opens_sessions=settings.session_upkeep,
             session_renewed=session_renewed,
-            login_changed=_ignore if pacer is None else pacer.forget_answers,
+            login_changed=self._forget_answers,
             wake=self._wake,
         )
 
@@ -126,8 +128,14 @@ class Session:
 
     def _changed(self, before: Snapshot, after: Snapshot) -> None:
         self._board.publish(after)
+        if self._machine.rests:
+            # Whatever called for another look was the end of the session itself.
+            self._wake.clear()
+            self._loses_login()
         if after.state is before.state:
             return
+        if after.state is State.LOGGED_OUT:
+            self._forget_answers()
         level = logging.INFO if after.state in _QUIET_STATES else logging.WARNING
         _log.log(
             level,
@@ -135,8 +143,6 @@ class Session:
             after.state,
             extra={"was": before.state, "cause": after.cause, "next_action": after.advice},
         )
-        if self._machine.rests:
-            self._loses_login()
 
 
 def login_url(settings: Settings) -> str:

@@ -19,7 +19,7 @@ from bezant_server.cpapi.caller import Caller
 from bezant_server.cpapi.classify import decode
 from bezant_server.cpapi.client import CpapiClient
 from bezant_server.cpapi.pacing.line import Pause
-from bezant_server.errors import BezantError, RateLimited, SessionNotReady
+from bezant_server.errors import BezantError, RateLimited, SessionNotReady, UpstreamTimeout
 from bezant_server.session.board import Board
 from bezant_server.session.choices import Choices
 from bezant_server.session.machine import (
@@ -41,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 _INIT = "/iserver/auth/ssodh/init"
 _TOO_MANY = 429
+_GRACE_SECS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +182,17 @@ class SessionKeeper:
         return self._board.follow(self.snapshot, heartbeat_secs=self._times.heartbeat)
 
     async def _tickle(self) -> None:
-        callers.enter(Caller())
-        logins = self._machine.logins
+        logins, rests = self._machine.logins, self._machine.rests
         await asyncio.sleep(max(self._checked_at + self._times.spacing - self._clock(), 0.0))
+        if self._machine.rests and not rests:
+            # Somebody has logged out meanwhile.
+            return
+        # The deadline lets pacing tell a tickle that was not answered from one that never had its turn.
+        callers.enter(Caller(deadline=self._clock() + self._times.check))
         try:
-            async with asyncio.timeout(self._times.check):
+            async with asyncio.timeout(self._times.check + _GRACE_SECS):
                 await self._client.call("POST", "/tickle", changes_state=False)
-        except TimeoutError:
+        except (TimeoutError, UpstreamTimeout):
             self._machine.observe(Unreachable(f"no answer within {self._times.check:g} s"))
         except RateLimited:
             self._paused()
@@ -279,7 +284,7 @@ class SessionKeeper:
             async with asyncio.timeout(self._times.connect):
                 if ask:
                     decode(await self._client.call("POST", _INIT, body=body))
-                while self._machine.layer is not Signal.ESTABLISHED:
+                while self._machine.layer not in (Signal.ESTABLISHED, Signal.USABLE):
                     await self.look()
                     if self._is_hopeless(compete=compete):
                         self._not_opened(self.snapshot.cause)
@@ -349,7 +354,9 @@ class SessionKeeper:
             async with asyncio.timeout(None if math.isinf(delay) else delay):
                 await self._wake.wait()
         except TimeoutError:
-            pass
+            if self._machine.rests:
+                # Somebody has logged out meanwhile.
+                await self._wake.wait()
 
     def _delay(self) -> float:
         if self._machine.rests:

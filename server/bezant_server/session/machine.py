@@ -232,7 +232,7 @@ class Policy:
 
     Attributes:
         login_url: where a human logs in.
-        opens_sessions: whether this server opens brokerage sessions by itself.
+        opens_sessions: whether this server opens and primes brokerage sessions by itself.
         maintenance: names IBKR's maintenance window at a time (seconds since 1970), if there is one.
     """
 
@@ -352,7 +352,8 @@ class Machine:
         # Older gateways do not say whether account information has arrived.
         if status.established is False:
             return Signal.AUTHENTICATED
-        return Signal.USABLE if self._primed else Signal.ESTABLISHED
+        # A server that opens no sessions prepares none either: callers do.
+        return Signal.USABLE if self._primed or not self._policy.opens_sessions else Signal.ESTABLISHED
 
     def _cause(self, signal: Signal, status: Status) -> str:
         if signal is Signal.COMPETING and self.gave_up:

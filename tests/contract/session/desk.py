@@ -37,14 +37,18 @@ class Desk:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.edge.grpc_port}") as channel:
             yield Sessions(pb_grpc.SessionServiceStub(channel))
 
+    def quiet_market(self) -> None:
+        """Let the price stand still."""
+        self.paper.control("/quotes", {"conid": 265598, "bid": 230.0, "ask": 230.02})
+
     def counts(self) -> dict[str, int]:
         """What the gateway was asked, by method and path."""
         counts: dict[str, int] = self.paper.requests()["counts"]
         return counts
 
     async def order(self, name: str) -> HttpAnswer:
-        """A small limit order near the market, sent through REST, which the gateway asks nothing about."""
-        ticket = {"conid": 265598, "cOID": name, "orderType": "LMT", "price": 1.0, "side": "BUY", "tif": "DAY"}
+        """A small limit order near the market (`quiet_market`), through REST; the gateway asks nothing about it."""
+        ticket = {"conid": 265598, "cOID": name, "orderType": "LMT", "price": 229.9, "side": "BUY", "tif": "DAY"}
         body = json.dumps({"orders": [ticket | {"quantity": 1}]}).encode()
         return await asyncio.to_thread(self.edge.post, f"/accounts/{ACCOUNT}/orders", body)
 

@@ -24,7 +24,9 @@ async def test_the_penalty_box(run_desk: RunDesk) -> None:
 
 
 async def test_the_penalty_box_without_pacing(run_desk: RunDesk) -> None:
-    with run_desk("--limits", BEZANT_PACING="off", BEZANT_SESSION_SPACING_SECS="1.1", BEZANT_KEEPALIVE_SECS="2") as desk:
+    with run_desk(
+        "--limits", BEZANT_PACING="off", BEZANT_SESSION_SPACING_SECS="1.1", BEZANT_KEEPALIVE_SECS="2"
+    ) as desk:
         async with desk.sessions() as sessions:
             await sessions.until("READY")
             for _ in range(40):
