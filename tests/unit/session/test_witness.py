@@ -112,7 +112,7 @@ def test_choices_are_learnt_and_forgotten() -> None:
     bench.hear("POST", "/iserver/account", 500, {"error": "x"}, asked={"acctId": "DU3"})
     bench.hear("POST", "/iserver/questions/suppress", 200, {}, asked={"messageIds": ["o163", 7]})
     bench.hear("POST", "/iserver/questions/suppress", 200, {}, asked={"messageIds": ["o354"]})
-    assert (bench.choices.account, bench.choices.suppressed) == ("DU2", {"o163", "o354"})
+    assert (bench.choices.account, bench.choices.suppressed) == ("DU2", frozenset({"o163", "o354"}))
     bench.hear("POST", "/iserver/questions/suppress/reset", 200, {})
     assert bench.choices.suppressed == frozenset()
     bench.hear("POST", "/logout", 200, {"status": True})
