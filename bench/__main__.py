@@ -39,6 +39,8 @@ class Ports:
     grpc: int
     idle_front: int
     idle_grpc: int
+    paced_front: int
+    paced_grpc: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,30 +67,33 @@ async def bench(connections: list[int], seconds: float, rounds: int, only: str) 
     with tempfile.TemporaryDirectory(prefix="bezant-bench-") as scratch, ExitStack() as running:
         directory = Path(scratch)
         running.enter_context(processes.apart(directory))
-        ports = Ports(*(processes.free_port() for _ in range(5)))
+        ports = Ports(*(processes.free_port() for _ in range(7)))
         async with gateway.socket_source(EVENTS + 1) as socket_port:
             gateway_config = gateway.config(directory, port=ports.gateway, socket_port=socket_port)
             running.enter_context(processes.envoy_process(gateway_config))
             await processes.listening(ports.gateway)
-            running.enter_context(
-                processes.server(
-                    directory,
-                    "server",
-                    grpc_port=ports.grpc,
-                    server_socket=directory / "server.sock",
-                    env={
-                        "IBKR_GATEWAY_URL": f"https://127.0.0.1:{ports.gateway}/v1/api",
-                        "BEZANT_EVENTS_ENABLED": "true",
-                        # IBKR allows ten calls a second; what is measured here is the server.
-                        "BEZANT_PACING": "off",
-                        "BEZANT_LOG_LEVEL": "INFO",
-                    },
+            # IBKR allows ten calls a second; what is measured here is the server, without pacing or without limits.
+            no_limits = directory / "no-limits.toml"
+            no_limits.write_text('[global]\ncount = 0\n["portfolio accounts"]\ncount = 0\n', encoding="utf-8")
+            for name, front, grpc_port, pacing in (
+                ("server", ports.front, ports.grpc, {"BEZANT_PACING": "off", "BEZANT_EVENTS_ENABLED": "true"}),
+                ("paced", ports.paced_front, ports.paced_grpc, {"BEZANT_PACING_FILE": str(no_limits)}),
+            ):
+                server_socket = directory / f"{name}.sock"
+                running.enter_context(
+                    processes.server(
+                        directory,
+                        name,
+                        grpc_port=grpc_port,
+                        server_socket=server_socket,
+                        env={"IBKR_GATEWAY_URL": f"https://127.0.0.1:{ports.gateway}/v1/api", **pacing},
+                    )
                 )
-            )
-            running.enter_context(
-                processes.front(directory, "front", port=ports.front, server_socket=directory / "server.sock")
-            )
-            await processes.listening(ports.front)
+                running.enter_context(
+                    processes.front(directory, f"{name}-front", port=front, server_socket=server_socket)
+                )
+                await processes.listening(front)
+                await processes.listening(grpc_port)
             since, body = await _captured(ports.front)
             running.enter_context(
                 processes.process(
@@ -177,7 +182,10 @@ def _scenarios(ports: Ports, last: int) -> list[Scenario]:
         http(ports.gateway, "/v1/api/portfolio/accounts", tls=True),
         http(ports.idle_front, "/accounts"),
     )
-    return [*rest, *direct, bare]
+    paced = Scenario(
+        "paced /accounts over unpaced", http(ports.paced_front, "/accounts"), http(ports.front, "/accounts")
+    )
+    return [*rest, *direct, paced, bare]
 
 
 async def _measure(scenario: Scenario, connections: int, seconds: float, rounds: int) -> None:
