@@ -53,6 +53,7 @@ class Session:
             changed=self._changed,
         )
         self._witness = Witness(
+            gateway=settings.gateway_url,
             machine=self._machine,
             choices=self._choices,
             now=time.time,

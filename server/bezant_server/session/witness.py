@@ -7,9 +7,11 @@ is looked at again: a 401 may have other causes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from dataclasses import replace
 
+from bezant_server.addresses import GatewayUrl
+from bezant_server.cpapi import effects
 from bezant_server.cpapi.classify import decode, is_login_redirect
 from bezant_server.cpapi.messages import UpstreamRequest, UpstreamResponse
 from bezant_server.errors import BezantError, NotAuthenticated, UpstreamStatus, UpstreamUnreachable
@@ -17,7 +19,6 @@ from bezant_server.session import reading
 from bezant_server.session.choices import Choices
 from bezant_server.session.machine import Limited, LoggedOut, Machine, Opening, State, Unreachable
 
-_API = re.compile(r"/v1/(?:api|portal)(/.*)")
 _INIT = "/iserver/auth/ssodh/init"
 _OPENS = frozenset({_INIT, "/iserver/reauthenticate"})
 _SPEAKS_AGAIN = frozenset({State.STARTING, State.GATEWAY_UNREACHABLE, State.LOGGED_OUT, State.PENALTY_BOX})
@@ -30,6 +31,7 @@ class Witness:
     """See the module.
 
     Args:
+        gateway: where its API is.
         machine: the state.
         choices: what callers have chosen.
         now: seconds since 1970.
@@ -37,8 +39,15 @@ class Witness:
     """
 
     def __init__(
-        self, *, machine: Machine, choices: Choices, now: Callable[[], float], suspect: Callable[[], None]
+        self,
+        *,
+        gateway: GatewayUrl,
+        machine: Machine,
+        choices: Choices,
+        now: Callable[[], float],
+        suspect: Callable[[], None],
     ) -> None:
+        self._gateway = replace(gateway, base_path=gateway.base_path.lower())
         self._machine = machine
         self._choices = choices
         self._now = now
@@ -52,8 +61,7 @@ class Witness:
 
     def answered(self, request: UpstreamRequest, outcome: UpstreamResponse | BezantError) -> None:
         """An exchange with the gateway is over."""
-        match = _API.fullmatch(request.target.partition("?")[0])
-        path = None if match is None else match[1].rstrip("/")
+        path = self._api_path(request)
         if isinstance(outcome, BezantError):
             if isinstance(outcome, UpstreamUnreachable) and path != "/tickle":
                 self._suspect_unless(State.GATEWAY_UNREACHABLE, State.MAINTENANCE)
@@ -80,6 +88,13 @@ class Witness:
         self._machine.observe(heard)
         if self._machine.snapshot.state is not before.state:
             self._suspect()
+
+    def _api_path(self, request: UpstreamRequest) -> str | None:
+        """The path below the API's base path, however it is spelled; None for login traffic."""
+        path = effects.resolved(request.target.partition("?")[0])
+        if path is None or not self._gateway.is_api_path(path):
+            return None
+        return self._gateway.below_base(path)
 
     def _tickle(self, response: UpstreamResponse) -> None:
         try:

@@ -78,6 +78,14 @@ class Sessions:
                     return session
         raise AssertionError("the watch has ended")
 
+    async def quiet(self, *, heartbeats: int) -> None:
+        """Let so many heartbeats of a watch pass."""
+        async with asyncio.timeout(_WAIT_SECS):
+            call = self.stub.WatchSession(pb.WatchSessionRequest())
+            while heartbeats:
+                heartbeats -= (await call.read()).HasField("heartbeat")
+            call.cancel()
+
     async def watch(self) -> AsyncIterator[pb.Session]:
         call = self.stub.WatchSession(pb.WatchSessionRequest())
         try:

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bezant_server.addresses import GatewayUrl
 from bezant_server.cpapi.messages import UpstreamRequest, UpstreamResponse
 from bezant_server.errors import BezantError, UpstreamTimeout, UpstreamUnreachable
 from bezant_server.session.choices import Choices
 from bezant_server.session.machine import Machine, Policy, Primed, State
 from bezant_server.session.witness import Witness
 
+GATEWAY = GatewayUrl.parse("https://localhost:5000/v1/api")
 UP = {"authenticated": True, "connected": True, "competing": False, "established": True}
 TICKLE = {"session": "a", "ssoExpires": 500_000, "iserver": {"authStatus": UP}}
 
@@ -26,7 +28,9 @@ class Bench:
         self.choices = Choices()
         policy = Policy("http://here", opens_sessions=True, maintenance=lambda _: None)
         self.machine = Machine(policy=policy, now=lambda: 0.0, changed=lambda _, __: None)
-        self.witness = Witness(machine=self.machine, choices=self.choices, now=lambda: 1000.0, suspect=self._suspect)
+        self.witness = Witness(
+            gateway=GATEWAY, machine=self.machine, choices=self.choices, now=lambda: 1000.0, suspect=self._suspect
+        )
         self.hear("POST", "/tickle", 200, TICKLE)
         self.machine.observe(Primed())
         assert self.state is State.READY
@@ -92,6 +96,13 @@ def test_a_tickle_is_believed_whoever_sent_it(status: int, document: object, sta
     bench = Bench()
     bench.hear("POST", "/tickle", status, document)
     assert bench.state is state
+
+
+@pytest.mark.parametrize("path", ["/Logout", "//logout/", "/x/..%2Flogout"])
+def test_a_path_is_known_however_it_is_spelled(path: str) -> None:
+    bench = Bench()
+    bench.hear("POST", path, 200, {"status": True})
+    assert bench.machine.rests
 
 
 def test_a_callers_own_init_is_waited_for() -> None:
