@@ -20,6 +20,14 @@ def goes_away(desk: Desk) -> None:
     desk.paper.control("/gateway/away", {"seconds": 2})
 
 
+def restarts(desk: Desk) -> None:
+    desk.paper.control("/gateway/restart")
+
+
+def sleeps_until_tomorrow(desk: Desk) -> None:
+    desk.paper.control("/clock/advance", {"seconds": 86_400, "keep_alive": True})
+
+
 def loses_the_login(desk: Desk) -> None:
     desk.paper.control("/session/expire", {"layer": "sso"})
 
@@ -60,6 +68,8 @@ def leave(desk: Desk) -> None:
 
 LOSSES = {
     "the gateway goes away": (goes_away, "GATEWAY_UNREACHABLE", leave_alone),
+    "the gateway restarts": (restarts, "CONNECTING", log_in),
+    "the night resets it": (sleeps_until_tomorrow, "LOGGED_OUT", log_in),
     "the login ends": (loses_the_login, "LOGGED_OUT", log_in),
     "the brokerage session ends": (loses_the_session, "CONNECTING", leave_alone),
     "another program takes it": (is_competed_with, "COMPETING", leave),
