@@ -14,7 +14,7 @@ class Caller:
 
     Attributes:
         name: tells callers apart, so that they are served in turn; empty for the server itself.
-        deadline: on the loop's clock, when an answer is of no use any more; None for the default.
+        deadline: on the monotonic clock, when an answer is of no use any more; None for the default.
         max_age_secs: an answer this old will do; 0 asks for a fresh one; None leaves it to the server.
         queued_secs: how long its calls have waited before they were sent, filled in on the way.
         age_secs: how old the answer given is, when it is an earlier one.

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
-
-from grpc.aio import ServicerContext
 
 from bezant.v1 import session_service_pb2 as pb
 from bezant.v1 import session_service_pb2_grpc as pb_grpc
@@ -13,13 +10,12 @@ from bezant_server.cpapi.classify import decode
 from bezant_server.cpapi.client import CpapiClient
 from bezant_server.cpapi.pacing.pacer import Pacer
 from bezant_server.errors import UpstreamDecodeError
+from bezant_server.rpc.call import Context
 from bezant_server.session import messages, reading
 from bezant_server.session.keeper import SessionKeeper
 
 _PAPER_LOGIN = 2
 """`LOGIN_TYPE` of a paper account (IBKR's OpenAPI description; 1 is live)."""
-
-Context = ServicerContext[Any, Any]
 
 
 class SessionService(pb_grpc.SessionServiceServicer):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
-from grpc.aio import ServicerContext
 
 from bezant.v1 import gateway_service_pb2 as pb
 from bezant.v1 import gateway_service_pb2_grpc as pb_grpc
@@ -16,15 +14,13 @@ from bezant_server.cpapi.client import CpapiClient
 from bezant_server.cpapi.messages import READ_METHODS, Headers, UpstreamRequest, UpstreamResponse
 from bezant_server.errors import BadRequest, EventsDisabled, MethodNotAllowed, NotFound
 from bezant_server.rpc import call as calls
-from bezant_server.rpc.call import HttpRequest
+from bezant_server.rpc.call import Context, HttpRequest
 from bezant_server.sidecar import answers, headers
 from bezant_server.sidecar.rows import Rows
 
 _METHODS = READ_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 _BODY_METHODS = _METHODS - READ_METHODS
 _CONTENT_TYPE = re.compile(r"[ -~]{1,1000}")
-
-Context = ServicerContext[Any, Any]
 
 
 class GatewayService(pb_grpc.GatewayServiceServicer):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
-from grpc.aio import ServicerContext
 
 from bezant.v1 import sidecar_service_pb2 as pb
 from bezant.v1 import sidecar_service_pb2_grpc as pb_grpc
@@ -19,13 +18,12 @@ from bezant_server.cpapi.messages import UpstreamResponse
 from bezant_server.errors import BadRequest, NotAuthenticated
 from bezant_server.events.api import Events
 from bezant_server.rpc import call as calls
+from bezant_server.rpc.call import Context
 from bezant_server.sidecar import answers, headers
 from bezant_server.sidecar.debug import DebugPages
 from bezant_server.sidecar.rows import Rows
 
 _DEFAULT_FIELDS = "31,84,86,87"
-
-Context = ServicerContext[Any, Any]
 
 
 class SidecarService(pb_grpc.SidecarServiceServicer):

@@ -62,7 +62,7 @@ class Pacer:
         line: the decisions.
         gateway: whose API is paced.
         send: hands a call to the transport.
-        clock: seconds of the clock that deadlines are on; the running loop's.
+        clock: the monotonic clock that callers' deadlines are on, in seconds.
         default_wait_secs: longest that a caller waits who names no deadline.
         answers: the last answers.
     """
