@@ -159,11 +159,11 @@ def _scenarios(ports: Ports, last: int) -> list[Scenario]:
         )
     )
     calls: list[tuple[str, Callable[[SidecarServiceStub], Awaitable[object]]]] = [
-        ("GetHealth", lambda stub: stub.GetHealth(pb.GetHealthRequest())),
-        ("ListAccounts", lambda stub: stub.ListAccounts(pb.ListAccountsRequest())),
+        ("GetHealth", lambda stub: stub.GetHealth(pb.SidecarServiceGetHealthRequest())),
+        ("ListAccounts", lambda stub: stub.ListAccounts(pb.SidecarServiceListAccountsRequest())),
         (
             "PollEvents, nothing new",
-            lambda stub: stub.PollEvents(pb.PollEventsRequest(topic="orders", since=str(last))),
+            lambda stub: stub.PollEvents(pb.SidecarServicePollEventsRequest(topic="orders", since=str(last))),
         ),
     ]
     direct = [Scenario(f"gRPC {name}", grpc(ports.grpc, call), grpc(ports.idle_grpc, call)) for name, call in calls]
@@ -172,9 +172,11 @@ def _scenarios(ports: Ports, last: int) -> list[Scenario]:
             "gRPC PollEvents, 100 events",
             grpc(
                 ports.grpc,
-                lambda stub: stub.PollEvents(pb.PollEventsRequest(topic="orders", since=str(last - EVENTS))),
+                lambda stub: stub.PollEvents(
+                    pb.SidecarServicePollEventsRequest(topic="orders", since=str(last - EVENTS))
+                ),
             ),
-            grpc(ports.idle_grpc, lambda stub: stub.PollEvents(pb.PollEventsRequest(topic="orders"))),
+            grpc(ports.idle_grpc, lambda stub: stub.PollEvents(pb.SidecarServicePollEventsRequest(topic="orders"))),
         )
     )
     bare = Scenario(

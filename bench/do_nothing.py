@@ -40,9 +40,9 @@ def handlers(events: bytes) -> dict[str, Any]:
         )
 
     return {
-        "GetHealth": handler(get_health, pb.GetHealthRequest),
-        "ListAccounts": handler(list_accounts, pb.ListAccountsRequest),
-        "PollEvents": handler(poll_events, pb.PollEventsRequest),
+        "GetHealth": handler(get_health, pb.SidecarServiceGetHealthRequest),
+        "ListAccounts": handler(list_accounts, pb.SidecarServiceListAccountsRequest),
+        "PollEvents": handler(poll_events, pb.SidecarServicePollEventsRequest),
     }
 
 

@@ -9,9 +9,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from bezant.v1 import (
-    gateway_service_pb2,
     gateway_service_pb2_grpc,
-    session_service_pb2,
+    portfolio_service_pb2_grpc,
     session_service_pb2_grpc,
     sidecar_service_pb2,
     sidecar_service_pb2_grpc,
@@ -22,6 +21,8 @@ from bezant_server.cpapi.client import CpapiClient, NoPacing
 from bezant_server.cpapi.jar import CookieJar
 from bezant_server.cpapi.pacing import build as pacing_build
 from bezant_server.events import build as events_build
+from bezant_server.portfolio.service import PortfolioService
+from bezant_server.rpc.deadlines import default_secs
 from bezant_server.rpc.interceptor import CallInterceptor
 from bezant_server.rpc.server import GrpcServer
 from bezant_server.session.build import Session
@@ -79,35 +80,29 @@ async def serve(settings: Settings) -> None:
                 cors_origins=frozenset(settings.cors_origins),
                 gateway_origin=settings.gateway_url.origin,
                 quiet=_QUIET_RPCS,
+                deadline=default_secs,
             ),
             # Envoy refuses the first call over its share with the envelope, so the server's own bound is for the rest.
             max_calls=2 * settings.max_calls,
             max_request_bytes=settings.max_request_body_bytes,
             max_response_bytes=settings.max_response_body_bytes,
         )
-        sidecar = sidecar_service_pb2.DESCRIPTOR.services_by_name["SidecarService"]
-        rows = Rows(sidecar)
-        sidecar_service_pb2_grpc.add_SidecarServiceServicer_to_server(
-            SidecarService(
-                gateway=gateway,
-                events=events.face,
-                debug=DebugPages(gateway=gateway, token=settings.debug_token),
-                rows=rows,
-            ),
-            server.server,
-        )
-        forward = gateway_service_pb2.DESCRIPTOR.services_by_name["GatewayService"]
-        gateway_service_pb2_grpc.add_GatewayServiceServicer_to_server(
-            GatewayService(gateway=gateway, rows=rows, events_enabled=settings.events_enabled), server.server
-        )
-        sessions = session_service_pb2.DESCRIPTOR.services_by_name["SessionService"]
-        session_service_pb2_grpc.add_SessionServiceServicer_to_server(session.service(keeper, gateway), server.server)
+        rows = Rows(sidecar_service_pb2.DESCRIPTOR.services_by_name["SidecarService"])
+        debug = DebugPages(gateway=gateway, token=settings.debug_token)
+        sidecar = SidecarService(gateway=gateway, events=events.face, debug=debug, rows=rows)
+        server.add(sidecar_service_pb2_grpc, "SidecarService", sidecar)
+        forward = GatewayService(gateway=gateway, rows=rows, events_enabled=settings.events_enabled)
+        server.add(gateway_service_pb2_grpc, "GatewayService", forward)
+        server.add(session_service_pb2_grpc, "SessionService", session.service(keeper, gateway))
+
+        typed = session.typed(keeper, gateway)
+        server.add(portfolio_service_pb2_grpc, "PortfolioService", PortfolioService(typed))
         port = server.listen(settings.grpc_bind)
         if settings.envoy_socket is not None:
             server.listen_for_envoy(settings.envoy_socket)
 
         stop = _stop_signal()
-        await server.start([sidecar.full_name, forward.full_name, sessions.full_name])
+        await server.start()
         _log.info(
             "serving gRPC",
             extra={"host": settings.grpc_bind.host, "port": port, "gateway": str(settings.gateway_url)},

@@ -15,7 +15,8 @@ test holds it against this module.
     │   ├── NotAuthenticated, NoSession, SessionNotReady
     │   ├── UpstreamUnreachable, UpstreamTimeout, UpstreamHttpError
     │   ├── UpstreamStatus, UpstreamClientError
-    │   └── UpstreamDecodeError, UpstreamApiError
+    │   ├── UpstreamDecodeError, UpstreamApiError, UpstreamNotPrimed
+    │   └── AccountNotFound, ContractNotFound
     ├── EventsDisabled, EventsHistoryDisabled, EventsSubscribeFailed, CursorExpired
     └── Internal                    internal
 """
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from grpc import StatusCode
@@ -72,8 +74,21 @@ class BezantError(Exception):
         return {"code": self.code, "message": self.message, **self.fields}
 
 
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One field at fault.
+
+    Attributes:
+        field: its path in the request, `orders[1].limit_price`.
+        description: the rule, and what was given.
+    """
+
+    field: str
+    description: str
+
+
 class BadRequest(BezantError):
-    """The request cannot be understood; `field` names the parameter at fault. Nothing was sent upstream."""
+    """The request cannot be understood; `violations` name the fields at fault. Nothing was sent upstream."""
 
     code = "bad_request"
     http_status = 400
@@ -81,7 +96,19 @@ class BadRequest(BezantError):
 
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message)
-        self.field = field
+        self.violations: tuple[Violation, ...] = (Violation(field, self.message),) if field else ()
+
+    @classmethod
+    def of(cls, violations: tuple[Violation, ...]) -> BadRequest:
+        """One error for all that is wrong with a request; there is at least one violation."""
+        error = cls("; ".join(f"{each.field}: {each.description}" for each in violations))
+        error.violations = violations
+        return error
+
+    @property
+    def field(self) -> str:
+        """The first field at fault; empty when none is named."""
+        return self.violations[0].field if self.violations else ""
 
 
 class MissingQueryParam(BadRequest):
@@ -296,6 +323,30 @@ class UpstreamApiError(UpstreamError):
     code = "upstream_api_error"
     http_status = 502
     grpc_status = StatusCode.FAILED_PRECONDITION
+
+
+class UpstreamNotPrimed(UpstreamError):
+    """The gateway wants a preparatory call again that it had, as after a restart of its backend."""
+
+    code = "upstream_not_primed"
+    http_status = 503
+    grpc_status = StatusCode.UNAVAILABLE
+
+
+class AccountNotFound(UpstreamError):
+    """The login has no such account."""
+
+    code = "account_not_found"
+    http_status = 404
+    grpc_status = StatusCode.NOT_FOUND
+
+
+class ContractNotFound(UpstreamError):
+    """IBKR knows no such contract."""
+
+    code = "contract_not_found"
+    http_status = 404
+    grpc_status = StatusCode.NOT_FOUND
 
 
 class EventsDisabled(BezantError):

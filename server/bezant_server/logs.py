@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from contextvars import ContextVar
@@ -13,6 +14,7 @@ from typing import TextIO
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that the current task serves."""
 
+_ACCOUNT = re.compile(r"\b([DFIU]{1,2})[0-9]{2,7}([0-9]{3})\b")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -64,6 +66,11 @@ def configure(level: str, stream: TextIO | None = None, *, form: str = "auto") -
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("bezant_server").setLevel(level)
+
+
+def shorten_accounts(text: str) -> str:
+    """The text with its account numbers cut down to what tells a user's own accounts apart: `DU…189`."""
+    return _ACCOUNT.sub(r"\1…\2", text)
 
 
 def is_text(form: str, stream: TextIO) -> bool:

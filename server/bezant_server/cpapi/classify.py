@@ -44,6 +44,26 @@ def decode(response: UpstreamResponse) -> Any:
         UpstreamDecodeError: HTML, or broken JSON.
         UpstreamApiError: a 200 that says `{"error": …}`.
     """
+    check(response)
+    try:
+        document = json.loads(response.body)
+    except (ValueError, RecursionError):
+        kind = (response.header("content-type") or "no content type")[:_QUOTED_CHARS]
+        raise UpstreamDecodeError(f"the gateway answered {response.status} with {kind} where JSON was due") from None
+    if isinstance(document, dict) and document.get("error"):
+        raise UpstreamApiError(f"the gateway answered {str(document['error'])[:_QUOTED_CHARS]}")
+    return document
+
+
+def check(response: UpstreamResponse) -> None:
+    """Refuse an answer whose status alone says that it is no good one.
+
+    Raises:
+        NotAuthenticated: 401, or a redirect to the login page.
+        NoSession: 400 "no bridge".
+        UpstreamStatus: 429 or 5xx.
+        UpstreamClientError: another 4xx.
+    """
     status = response.status
     if status == 401 or is_login_redirect(response):
         raise NotAuthenticated
@@ -53,14 +73,6 @@ def decode(response: UpstreamResponse) -> Any:
         raise UpstreamStatus(f"the gateway answered {status}{_quoted(response)}", status=status)
     if status >= 400:
         raise UpstreamClientError(f"the gateway answered {status}{_quoted(response)}", status=status)
-    try:
-        document = json.loads(response.body)
-    except (ValueError, RecursionError):
-        kind = (response.header("content-type") or "no content type")[:_QUOTED_CHARS]
-        raise UpstreamDecodeError(f"the gateway answered {status} with {kind} where JSON was due") from None
-    if isinstance(document, dict) and document.get("error"):
-        raise UpstreamApiError(f"the gateway answered {str(document['error'])[:_QUOTED_CHARS]}")
-    return document
 
 
 def decode_object(response: UpstreamResponse) -> dict[str, Any]:

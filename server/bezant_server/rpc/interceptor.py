@@ -7,7 +7,7 @@ import re
 import uuid
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 import grpc
@@ -30,6 +30,10 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 _REQUEST_ID_CHARS = 128
 
 
+def _no_deadline(method: str) -> None:
+    del method
+
+
 class CallInterceptor(ServerInterceptor):
     """Stands around every RPC.
 
@@ -37,12 +41,21 @@ class CallInterceptor(ServerInterceptor):
         cors_origins: web origins whose pages may change state.
         gateway_origin: the gateway's own, which programs written for it may send.
         quiet: full names of RPCs whose success is logged at DEBUG only: they are polled all day.
+        deadline: seconds for a caller of a unary RPC who names no deadline, by its full name.
     """
 
-    def __init__(self, *, cors_origins: frozenset[str], gateway_origin: str, quiet: frozenset[str]) -> None:
+    def __init__(
+        self,
+        *,
+        cors_origins: frozenset[str],
+        gateway_origin: str,
+        quiet: frozenset[str],
+        deadline: Callable[[str], float | None] = _no_deadline,
+    ) -> None:
         self._cors_origins = cors_origins
         self._gateway_origin = gateway_origin
         self._quiet = quiet
+        self._deadline = deadline
         self._handlers: dict[str, Any] = {}
 
     async def intercept_service(
@@ -83,6 +96,7 @@ class CallInterceptor(ServerInterceptor):
             call = self._enter(method, context)
             try:
                 self._check(call, request, context)
+                self._limit(call)
                 response = await behavior(request, context)
             except Exception as error:  # noqa: BLE001  nothing of ours may reach a caller undescribed
                 await self._fail(call, context, error, started)
@@ -123,6 +137,11 @@ class CallInterceptor(ServerInterceptor):
         if request is None:
             raise BadRequest("the request is malformed: every parameter must be text in UTF-8")
 
+    def _limit(self, call: Call) -> None:
+        caller, seconds = callers.current(), self._deadline(call.method)
+        if caller.deadline is None and seconds is not None:
+            caller.deadline = monotonic() + seconds
+
     def _enter(self, method: str, context: Context) -> Call:
         metadata: calls.Metadata = tuple(context.invocation_metadata() or ())
         headers = {name: value for name, value in metadata if isinstance(value, str)}
@@ -149,7 +168,11 @@ class CallInterceptor(ServerInterceptor):
             error = Internal()
             level = logging.ERROR
         if _log.isEnabledFor(level):
-            _log.log(level, "failed", extra=_fields(call, started) | {"code": error.code, "reason": error.message})
+            _log.log(
+                level,
+                "failed",
+                extra=_fields(call, started) | {"code": error.code, "reason": logs.shorten_accounts(error.message)},
+            )
         trailers = rest_trailers(error) if call.http else grpc_trailers(error)
         trailers.append(("x-request-id", call.request_id))
         trailers.extend(callers.current().headers())
@@ -158,7 +181,7 @@ class CallInterceptor(ServerInterceptor):
     def _log_success(self, call: Call, started: float) -> None:
         level = logging.DEBUG if call.method in self._quiet else logging.INFO
         if _log.isEnabledFor(level):
-            _log.log(level, "served", extra=_fields(call, started))
+            _log.log(level, "served", extra=_fields(call, started) | {"code": "ok"})
 
     def _log_abandoned(self, call: Call, started: float) -> None:
         _log.info("abandoned by the caller", extra=_fields(call, started))
@@ -189,6 +212,6 @@ def _fields(call: Call, started: float) -> dict[str, object]:
     if call.peer:
         fields["peer"] = call.peer
     if call.http:
-        fields |= {"http_method": call.http.method, "path": call.http.path}
+        fields |= {"http_method": call.http.method, "path": logs.shorten_accounts(call.http.path)}
     fields["milliseconds"] = round((perf_counter() - started) * 1000, 1)
     return fields

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -14,6 +14,7 @@ from bezant_server.addresses import BindAddress
 from bezant_server.rpc.health import HealthService
 from bezant_server.rpc.interceptor import CallInterceptor
 
+PACKAGE = "bezant.v1"
 _METADATA_BYTES = 128 * 1024
 _FRAMING_BYTES = 1024 * 1024
 
@@ -39,6 +40,7 @@ class GrpcServer:
         self, *, interceptor: CallInterceptor, max_calls: int, max_request_bytes: int, max_response_bytes: int
     ) -> None:
         self._health = HealthService()
+        self._services: list[str] = []
         self._socket: Path | None = None
         self.server = grpc.aio.server(
             interceptors=[interceptor],
@@ -85,9 +87,20 @@ class GrpcServer:
             raise SocketUnusableError(f"cannot make {path}: {error}") from None
         self._socket = path
 
-    async def start(self, services: Iterable[str]) -> None:
-        """Serve; health says SERVING for the whole and for each of `services`."""
-        ours = tuple(services)
+    def add(self, module: ModuleType, name: str, servicer: object) -> None:
+        """Have a service served.
+
+        Args:
+            module: its generated `…_pb2_grpc`.
+            name: as the proto file gives it.
+            servicer: its handlers.
+        """
+        getattr(module, f"add_{name}Servicer_to_server")(servicer, self.server)
+        self._services.append(f"{PACKAGE}.{name}")
+
+    async def start(self) -> None:
+        """Serve; health says SERVING for the whole and for each service."""
+        ours = tuple(self._services)
         self._health.begin(ours)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
         health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

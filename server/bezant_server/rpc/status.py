@@ -11,6 +11,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 from bezant_server.errors import ERROR_DOMAIN, BadRequest, BezantError, RateLimited
 
+_MOST_VIOLATIONS = 20
+"""Trailers have their limits."""
+
 MetadataPairs = list[tuple[str, str | bytes]]
 
 
@@ -28,9 +31,12 @@ def grpc_trailers(error: BezantError) -> MetadataPairs:
     """The `google.rpc.Status` with its details."""
     status = status_pb2.Status(code=error.grpc_status.value[0], message=error.message)
     status.details.append(_packed(_error_info(error)))
-    if isinstance(error, BadRequest) and error.field:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
-        status.details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
+    if isinstance(error, BadRequest) and error.violations:
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=each.field, description=each.description)
+            for each in error.violations[:_MOST_VIOLATIONS]
+        ]
+        status.details.append(_packed(error_details_pb2.BadRequest(field_violations=violations)))
     if isinstance(error, RateLimited):
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(math.ceil(error.retry_after_secs * 1000))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from bezant_server.session.machine import Snapshot
@@ -39,7 +39,7 @@ class Board:
         for reader in self._readers:
             reader.news.set()
 
-    async def follow(self, first: Snapshot, *, heartbeat_secs: float) -> AsyncIterator[Snapshot | None]:
+    async def follow(self, first: Snapshot, *, heartbeat_secs: float) -> AsyncGenerator[Snapshot | None, None]:
         """`first`, then each change; None whenever nothing has changed for so long. Ends when the board is closed."""
         reader = _Reader(deque([first], maxlen=_MOST_UNREAD))
         self._readers.add(reader)

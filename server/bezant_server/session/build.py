@@ -20,13 +20,16 @@ from bezant_server.session.choices import Choices
 from bezant_server.session.keeper import SessionKeeper, SessionTimes
 from bezant_server.session.machine import Machine, Policy, Snapshot, State
 from bezant_server.session.maintenance import Maintenance
+from bezant_server.session.preflights import Preflights
 from bezant_server.session.service import SessionService
 from bezant_server.session.takeovers import Takeovers
+from bezant_server.session.typed import TypedGateway
 from bezant_server.session.witness import Witness
 
 _log = logging.getLogger(__name__)
 
 _QUIET_STATES = frozenset({State.STARTING, State.CONNECTING, State.READY})
+_WITHOUT_SESSION = frozenset({State.LOGGED_OUT, State.NO_BROKERAGE_SESSION, State.COMPETING, State.CONNECTING})
 _EVERYWHERE = ("0.0.0.0", "::")
 
 
@@ -59,12 +62,14 @@ class Session:
             now=time.time,
             suspect=self._wake.set if settings.session_upkeep else _ignore,
         )
+        self._preflights = Preflights(settings.gateway_url)
         self._loses_login: Callable[[], None] = _ignore
         self._forget_answers: Callable[[], None] = _ignore
 
     def answered(self, request: UpstreamRequest, outcome: UpstreamResponse | BezantError) -> None:
-        """See `Witness.answered`."""
+        """See `Witness.answered` and `Preflights.answered`."""
         self._witness.answered(request, outcome)
+        self._preflights.answered(request, outcome)
 
     def framed(self, frame: bytes) -> None:
         """See `Witness.framed`."""
@@ -117,7 +122,7 @@ class Session:
             pause=pause,
             opens_sessions=settings.session_upkeep,
             session_renewed=session_renewed,
-            login_changed=self._forget_answers,
+            login_changed=self._login_changed,
             wake=self._wake,
         )
 
@@ -127,6 +132,19 @@ class Session:
             keeper=keeper, gateway=client, login_url=self.login_url, clock=time.monotonic, now=time.time
         )
 
+    def typed(self, keeper: SessionKeeper, client: CpapiClient) -> TypedGateway:
+        """The gateway for typed RPCs."""
+        return TypedGateway(
+            client=client,
+            keeper=keeper,
+            prepared=self._preflights,
+            connect_secs=self._settings.session_connect_secs,
+        )
+
+    def _login_changed(self) -> None:
+        self._preflights.forget()
+        self._forget_answers()
+
     def _changed(self, before: Snapshot, after: Snapshot) -> None:
         self._board.publish(after)
         if self._machine.rests:
@@ -135,6 +153,8 @@ class Session:
             self._loses_login()
         if after.state is before.state:
             return
+        if after.state in _WITHOUT_SESSION:
+            self._preflights.forget()
         if after.state is State.LOGGED_OUT:
             self._forget_answers()
         level = logging.INFO if after.state in _QUIET_STATES else logging.WARNING

@@ -9,7 +9,8 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -42,6 +43,8 @@ _log = logging.getLogger(__name__)
 _INIT = "/iserver/auth/ssodh/init"
 _TOO_MANY = 429
 _GRACE_SECS = 0.5
+_ON_THE_WAY = frozenset({State.STARTING, State.NO_BROKERAGE_SESSION, State.CONNECTING})
+"""Where the server is at work on a session itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +174,38 @@ class SessionKeeper:
         self._requests.append(request)
         self._wake.set()
         await request.done
+        self._check_ready()
+
+    async def ready(self, *, wait_secs: float) -> None:
+        """Wait until orders can be sent, at most so long, and only while that may come without a human.
+
+        Raises:
+            SessionNotReady: they cannot.
+        """
+        if self.snapshot.can_trade:
+            return
+        try:
+            async with asyncio.timeout(wait_secs), aclosing(self.follow()) as states:
+                async for snapshot in states:
+                    if snapshot is not None and (snapshot.can_trade or not self._comes_by_itself(snapshot)):
+                        break
+        except TimeoutError:
+            pass
+        self._check_ready()
+
+    def follow(self) -> AsyncGenerator[Snapshot | None, None]:
+        """The state now, then each change; None for a heartbeat. Ends when the server stops."""
+        return self._board.follow(self.snapshot, heartbeat_secs=self._times.heartbeat)
+
+    def _check_ready(self) -> None:
         snapshot = self.snapshot
         if not snapshot.can_trade:
             raise SessionNotReady(
                 state=snapshot.state, cause=snapshot.cause, next_action=snapshot.next_action, advice=snapshot.advice
             )
 
-    def follow(self) -> AsyncIterator[Snapshot | None]:
-        """The state now, then each change; None for a heartbeat. Ends when the server stops."""
-        return self._board.follow(self.snapshot, heartbeat_secs=self._times.heartbeat)
+    def _comes_by_itself(self, snapshot: Snapshot) -> bool:
+        return self._opens_sessions and snapshot.state in _ON_THE_WAY
 
     async def _tickle(self) -> None:
         logins, rests = self._machine.logins, self._machine.rests

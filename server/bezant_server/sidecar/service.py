@@ -42,7 +42,7 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
         self._debug = debug
         self._rows = rows
 
-    async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> HttpBody:
+    async def GetHealth(self, request: pb.SidecarServiceGetHealthRequest, context: Context) -> HttpBody:
         response = await self._gateway.call("POST", "/iserver/auth/status", changes_state=False)
         status = decode_object(response)
         message = status.get("message")
@@ -51,37 +51,37 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
             await context.send_initial_metadata(tuple(waited))
         return _json(json.dumps({**health, "message": message if isinstance(message, str) else None}).encode())
 
-    async def ListAccounts(self, request: pb.ListAccountsRequest, context: Context) -> HttpBody:
+    async def ListAccounts(self, request: pb.SidecarServiceListAccountsRequest, context: Context) -> HttpBody:
         return await self._read(context, "/portfolio/accounts")
 
-    async def GetAccountSummary(self, request: pb.GetAccountSummaryRequest, context: Context) -> HttpBody:
+    async def GetAccountSummary(self, request: pb.SidecarServiceGetAccountSummaryRequest, context: Context) -> HttpBody:
         return await self._read(context, f"/portfolio/{self._id(request, 'account_id')}/summary")
 
-    async def ListPositions(self, request: pb.ListPositionsRequest, context: Context) -> HttpBody:
+    async def ListPositions(self, request: pb.SidecarServiceListPositionsRequest, context: Context) -> HttpBody:
         account = self._id(request, "account_id")
         page = params.whole_number("page", request.page, default=0)
         return await self._read(context, f"/portfolio/{account}/positions/{page}")
 
-    async def GetLedger(self, request: pb.GetLedgerRequest, context: Context) -> HttpBody:
+    async def GetLedger(self, request: pb.SidecarServiceGetLedgerRequest, context: Context) -> HttpBody:
         return await self._read(context, f"/portfolio/{self._id(request, 'account_id')}/ledger")
 
-    async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> HttpBody:
+    async def ListOrders(self, request: pb.SidecarServiceListOrdersRequest, context: Context) -> HttpBody:
         account = self._path_field(request, "account_id")
         return await self._read(context, "/iserver/account/orders", ("accountId", account))
 
-    async def PlaceOrders(self, request: pb.PlaceOrdersRequest, context: Context) -> HttpBody:
+    async def PlaceOrders(self, request: pb.SidecarServicePlaceOrdersRequest, context: Context) -> HttpBody:
         account = self._id(request, "account_id")
         _check_json(request.body.data)
         response = await self._gateway.call("POST", f"/iserver/account/{account}/orders", body=request.body.data)
         return await self._verbatim(context, response)
 
-    async def CancelOrder(self, request: pb.CancelOrderRequest, context: Context) -> HttpBody:
+    async def CancelOrder(self, request: pb.SidecarServiceCancelOrderRequest, context: Context) -> HttpBody:
         account = self._id(request, "account_id")
         order = self._id(request, "order_id")
         response = await self._gateway.call("DELETE", f"/iserver/account/{account}/order/{order}")
         return await self._verbatim(context, response)
 
-    async def SearchContracts(self, request: pb.SearchContractsRequest, context: Context) -> HttpBody:
+    async def SearchContracts(self, request: pb.SidecarServiceSearchContractsRequest, context: Context) -> HttpBody:
         search = {
             "symbol": params.required("symbol", request.symbol),
             "name": params.boolean("name", request.name, default=False),
@@ -92,12 +92,12 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
         )
         return await self._verbatim(context, response)
 
-    async def GetMarketSnapshot(self, request: pb.GetMarketSnapshotRequest, context: Context) -> HttpBody:
+    async def GetMarketSnapshot(self, request: pb.SidecarServiceGetMarketSnapshotRequest, context: Context) -> HttpBody:
         conids = params.conids("conids", params.required("conids", request.conids))
         fields = params.field_ids("fields", request.fields.strip() or _DEFAULT_FIELDS)
         return await self._read(context, "/iserver/marketdata/snapshot", ("conids", conids), ("fields", fields))
 
-    async def PollEvents(self, request: pb.PollEventsRequest, context: Context) -> HttpBody:
+    async def PollEvents(self, request: pb.SidecarServicePollEventsRequest, context: Context) -> HttpBody:
         answer = await self._events.poll(
             self._path_field(request, "topic"), since=request.since, limit=request.limit, conid=request.conid
         )
@@ -108,10 +108,10 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
             return HttpBody()
         return _json(answer.body)
 
-    async def GetEventsStatus(self, request: pb.GetEventsStatusRequest, context: Context) -> HttpBody:
+    async def GetEventsStatus(self, request: pb.SidecarServiceGetEventsStatusRequest, context: Context) -> HttpBody:
         return _json(self._events.status())
 
-    async def ListEventHistory(self, request: pb.ListEventHistoryRequest, context: Context) -> HttpBody:
+    async def ListEventHistory(self, request: pb.SidecarServiceListEventHistoryRequest, context: Context) -> HttpBody:
         return _json(
             await self._events.history(
                 self._path_field(request, "topic"),
@@ -122,11 +122,11 @@ class SidecarService(pb_grpc.SidecarServiceServicer):
             )
         )
 
-    async def GetCookieJar(self, request: pb.GetCookieJarRequest, context: Context) -> HttpBody:
+    async def GetCookieJar(self, request: pb.SidecarServiceGetCookieJarRequest, context: Context) -> HttpBody:
         self._authorize_debug(request.token)
         return _json(self._debug.jar())
 
-    async def Probe(self, request: pb.ProbeRequest, context: Context) -> HttpBody:
+    async def Probe(self, request: pb.SidecarServiceProbeRequest, context: Context) -> HttpBody:
         self._authorize_debug(request.token)
         return _json(await self._debug.probe())
 

@@ -1,7 +1,8 @@
 """Each code, triggered: as a REST caller and as a gRPC program meet it.
 
-Two are not here. `invalid_base_url` stops the start, so no call meets it (the configuration's tests do). `internal` is
-for defects, and none is known: tests/unit/test_interceptor.py makes one.
+Some are not here. What typed RPCs alone answer is tested with them (tests/typed). `invalid_base_url` stops the start,
+so no call meets it (the configuration's tests do). `internal` is for defects, and none is known:
+tests/unit/test_interceptor.py makes one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from tests.support.grpc_errors import error_info, violated_fields
 from tests.support.scripted_gateway import CLOSE, Answer, Arrival, ScriptedGateway, answer, json_answer
 from tests.unit.test_errors import documented
 
-TESTED_ELSEWHERE = {"invalid_base_url", "internal", "rate_limited", "session_not_ready"}
+TYPED_ONLY = {"upstream_not_primed", "account_not_found", "contract_not_found"}
+TESTED_ELSEWHERE = {"invalid_base_url", "internal", "rate_limited", "session_not_ready", *TYPED_ONLY}
 STATUS = ("POST", "/v1/api/iserver/auth/status")
 Code = grpc.StatusCode
 
@@ -154,7 +156,7 @@ async def test_about_the_gateway(  # noqa: PLR0917  pytest names them
 ) -> None:
     gateway.on(*STATUS, reply)
     assert_envelope(edge.get("/health"), http, code, **members)
-    error = await failure(edge, lambda sidecar, _: sidecar.GetHealth(pb.GetHealthRequest()))
+    error = await failure(edge, lambda sidecar, _: sidecar.GetHealth(pb.SidecarServiceGetHealthRequest()))
     assert_status(error, status, code, members=members)
 
 
@@ -162,7 +164,7 @@ async def test_the_gateways_words_arrive_whole(edge: Edge, gateway: ScriptedGate
     gateway.on(*STATUS, json_answer({"error": "größer “1”\n%"}))
     said = "the gateway answered größer “1”\n%"
     assert edge.get("/health").json()["message"] == said
-    error = await failure(edge, lambda sidecar, _: sidecar.GetHealth(pb.GetHealthRequest()))
+    error = await failure(edge, lambda sidecar, _: sidecar.GetHealth(pb.SidecarServiceGetHealthRequest()))
     assert error.details() == said
 
 
@@ -176,7 +178,7 @@ async def test_upstream_unreachable() -> None:
             assert_envelope(edge.get("/health"), 503, "upstream_unreachable")
             assert_envelope(edge.get("/v1/api/anything"), 503, "upstream_unreachable")
             assert_envelope(edge.post("/accounts/DU1/orders", b"{}"), 503, "upstream_unreachable")
-            error = await failure(edge, lambda sidecar, _: sidecar.GetHealth(pb.GetHealthRequest()))
+            error = await failure(edge, lambda sidecar, _: sidecar.GetHealth(pb.SidecarServiceGetHealthRequest()))
             assert_status(error, Code.UNAVAILABLE, "upstream_unreachable")
 
 
@@ -188,14 +190,14 @@ async def test_upstream_timeout(impatient_edge: Edge) -> None:
     order = impatient_edge.post("/accounts/DU1/orders", b"{}")
     assert_envelope(order, 504, "upstream_timeout")
     assert "outcome is unknown" in order.json()["message"]
-    error = await failure(impatient_edge, lambda sidecar, _: sidecar.GetHealth(pb.GetHealthRequest()))
+    error = await failure(impatient_edge, lambda sidecar, _: sidecar.GetHealth(pb.SidecarServiceGetHealthRequest()))
     assert_status(error, Code.DEADLINE_EXCEEDED, "upstream_timeout")
 
 
 OF_THE_CALLER: dict[str, tuple[str, Callable[[Any, Any], Any], int, grpc.StatusCode, str, str]] = {
     "page": (
         "/accounts/DU1/positions?page=x",
-        lambda sidecar, _: sidecar.ListPositions(pb.ListPositionsRequest(account_id="DU1", page="x")),
+        lambda sidecar, _: sidecar.ListPositions(pb.SidecarServiceListPositionsRequest(account_id="DU1", page="x")),
         400,
         Code.INVALID_ARGUMENT,
         "bad_request",
@@ -203,7 +205,7 @@ OF_THE_CALLER: dict[str, tuple[str, Callable[[Any, Any], Any], int, grpc.StatusC
     ),
     "conids": (
         "/market/snapshot?conids=AAPL",
-        lambda sidecar, _: sidecar.GetMarketSnapshot(pb.GetMarketSnapshotRequest(conids="AAPL")),
+        lambda sidecar, _: sidecar.GetMarketSnapshot(pb.SidecarServiceGetMarketSnapshotRequest(conids="AAPL")),
         400,
         Code.INVALID_ARGUMENT,
         "bad_request",
@@ -211,7 +213,7 @@ OF_THE_CALLER: dict[str, tuple[str, Callable[[Any, Any], Any], int, grpc.StatusC
     ),
     "no conids": (
         "/market/snapshot",
-        lambda sidecar, _: sidecar.GetMarketSnapshot(pb.GetMarketSnapshotRequest()),
+        lambda sidecar, _: sidecar.GetMarketSnapshot(pb.SidecarServiceGetMarketSnapshotRequest()),
         400,
         Code.INVALID_ARGUMENT,
         "missing_query_param",
@@ -219,7 +221,7 @@ OF_THE_CALLER: dict[str, tuple[str, Callable[[Any, Any], Any], int, grpc.StatusC
     ),
     "no symbol": (
         "/contracts/search",
-        lambda sidecar, _: sidecar.SearchContracts(pb.SearchContractsRequest()),
+        lambda sidecar, _: sidecar.SearchContracts(pb.SidecarServiceSearchContractsRequest()),
         400,
         Code.INVALID_ARGUMENT,
         "missing_query_param",
@@ -250,7 +252,7 @@ async def test_of_the_caller(  # noqa: PLR0917  pytest names them
 
 async def test_a_body_that_is_no_json(edge: Edge, gateway: ScriptedGateway) -> None:
     assert_envelope(edge.post("/accounts/DU1/orders", b"{"), 400, "bad_request")
-    request = pb.PlaceOrdersRequest(account_id="DU1")
+    request = pb.SidecarServicePlaceOrdersRequest(account_id="DU1")
     request.body.data = b"{"
     error = await failure(edge, lambda sidecar, _: sidecar.PlaceOrders(request))
     assert_status(error, Code.INVALID_ARGUMENT, "bad_request", field="body")
@@ -260,7 +262,7 @@ async def test_a_body_that_is_no_json(edge: Edge, gateway: ScriptedGateway) -> N
 async def test_not_found(edge: Edge) -> None:
     assert_envelope(edge.get("/debug/jar"), 404, "not_found")
     assert_envelope(edge.get("/debug/other"), 404, "not_found")
-    error = await failure(edge, lambda sidecar, _: sidecar.GetCookieJar(pb.GetCookieJarRequest()))
+    error = await failure(edge, lambda sidecar, _: sidecar.GetCookieJar(pb.SidecarServiceGetCookieJarRequest()))
     assert_status(error, Code.NOT_FOUND, "not_found")
 
 
@@ -278,7 +280,7 @@ def test_an_error_that_quotes_a_long_header_arrives(edge: Edge) -> None:
 async def test_debug_unauthorized(impatient_edge: Edge) -> None:
     assert_envelope(impatient_edge.get("/debug/jar"), 401, "debug_unauthorized")
     assert_envelope(impatient_edge.get("/debug/jar?token=the-tokem"), 401, "debug_unauthorized")
-    error = await failure(impatient_edge, lambda sidecar, _: sidecar.Probe(pb.ProbeRequest(token="é")))
+    error = await failure(impatient_edge, lambda sidecar, _: sidecar.Probe(pb.SidecarServiceProbeRequest(token="é")))
     assert_status(error, Code.UNAUTHENTICATED, "debug_unauthorized")
 
 
@@ -333,14 +335,16 @@ def test_server_unavailable(run_edge: RunEdge) -> None:
 async def test_events_disabled(edge: Edge) -> None:
     for target in ("/events/orders", "/events/_status", "/events/orders/history", "/events/some/thing"):
         assert_envelope(edge.get(target), 503, "events_disabled")
-    error = await failure(edge, lambda sidecar, _: sidecar.PollEvents(pb.PollEventsRequest(topic="orders")))
+    error = await failure(
+        edge, lambda sidecar, _: sidecar.PollEvents(pb.SidecarServicePollEventsRequest(topic="orders"))
+    )
     assert_status(error, Code.FAILED_PRECONDITION, "events_disabled")
 
 
 async def test_events_history_disabled(capturing_edge: Edge) -> None:
     target = "/events/orders/history?since_ts=2026-03-09T14:30:00Z"
     assert_envelope(capturing_edge.get(target), 503, "events_history_disabled")
-    request = pb.ListEventHistoryRequest(topic="orders", since_ts="2026-03-09T14:30:00Z")
+    request = pb.SidecarServiceListEventHistoryRequest(topic="orders", since_ts="2026-03-09T14:30:00Z")
     error = await failure(capturing_edge, lambda sidecar, _: sidecar.ListEventHistory(request))
     assert_status(error, Code.FAILED_PRECONDITION, "events_history_disabled")
 
@@ -351,7 +355,8 @@ async def test_cursor_expired(capturing_edge: Edge) -> None:
     assert all(isinstance(value, int) for value in members.values())
     assert_envelope(response, 412, "cursor_expired", **members)
     error = await failure(
-        capturing_edge, lambda sidecar, _: sidecar.PollEvents(pb.PollEventsRequest(topic="orders", since="1"))
+        capturing_edge,
+        lambda sidecar, _: sidecar.PollEvents(pb.SidecarServicePollEventsRequest(topic="orders", since="1")),
     )
     assert_status(error, Code.OUT_OF_RANGE, "cursor_expired", members=members)
 
@@ -359,14 +364,16 @@ async def test_cursor_expired(capturing_edge: Edge) -> None:
 async def test_events_subscribe_failed(capturing_edge: Edge) -> None:
     assert capturing_edge.get("/events/marketdata?conid=1").status == 200
     assert_envelope(capturing_edge.get("/events/marketdata?conid=2"), 502, "events_subscribe_failed")
-    request = pb.PollEventsRequest(topic="marketdata", conid="2")
+    request = pb.SidecarServicePollEventsRequest(topic="marketdata", conid="2")
     error = await failure(capturing_edge, lambda sidecar, _: sidecar.PollEvents(request))
     assert_status(error, Code.UNAVAILABLE, "events_subscribe_failed")
 
 
 async def test_an_unknown_topic_is_not_found(capturing_edge: Edge) -> None:
     assert_envelope(capturing_edge.get("/events/nonsense"), 404, "not_found")
-    error = await failure(capturing_edge, lambda sidecar, _: sidecar.PollEvents(pb.PollEventsRequest(topic="nonsense")))
+    error = await failure(
+        capturing_edge, lambda sidecar, _: sidecar.PollEvents(pb.SidecarServicePollEventsRequest(topic="nonsense"))
+    )
     assert_status(error, Code.NOT_FOUND, "not_found")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.contract import described_services
 from tests.support.edge import Edge
 from tests.support.missing import tool
 from tests.support.scripted_gateway import ScriptedGateway, json_answer
@@ -41,9 +42,7 @@ def run(grpcurl: Path, *arguments: str) -> str:
 
 def test_it_lists_the_services(grpcurl: Path, edge: Edge) -> None:
     assert run(grpcurl, f"127.0.0.1:{edge.grpc_port}", "list").split() == [
-        "bezant.v1.GatewayService",
-        "bezant.v1.SessionService",
-        "bezant.v1.SidecarService",
+        *sorted(described_services()),
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     ]
@@ -51,7 +50,7 @@ def test_it_lists_the_services(grpcurl: Path, edge: Edge) -> None:
 
 def test_it_describes_a_service(grpcurl: Path, edge: Edge) -> None:
     described = run(grpcurl, f"127.0.0.1:{edge.grpc_port}", "describe", "bezant.v1.SidecarService")
-    assert "rpc GetHealth ( .bezant.v1.GetHealthRequest ) returns ( .google.api.HttpBody )" in described
+    assert "rpc GetHealth ( .bezant.v1.SidecarServiceGetHealthRequest ) returns ( .google.api.HttpBody )" in described
 
 
 def test_it_calls(grpcurl: Path, edge: Edge, gateway: ScriptedGateway) -> None:

@@ -17,12 +17,13 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from bezant.v1 import gateway_service_pb2 as gateway_pb
 from bezant.v1 import gateway_service_pb2_grpc, sidecar_service_pb2_grpc
 from bezant.v1 import sidecar_service_pb2 as sidecar_pb
+from tests.support.contract import described_services
 from tests.support.edge import Edge
 from tests.support.grpc_errors import reason, violated_fields
 from tests.support.scripted_gateway import CLOSE, ScriptedGateway, answer, json_answer
 
 QUESTION: Any = reflection_pb2.ServerReflectionRequest
-SERVICES = ("bezant.v1.SidecarService", "bezant.v1.GatewayService", "bezant.v1.SessionService")
+SERVICES = described_services()
 
 
 async def raw(channel: grpc.aio.Channel, rpc: str, request: bytes) -> bytes:
@@ -210,7 +211,7 @@ class TestForward:
 class TestSidecar:
     async def test_health(self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub, gateway: ScriptedGateway) -> None:
         gateway.on("POST", "/v1/api/iserver/auth/status", json_answer({"authenticated": True, "connected": True}))
-        response = await sidecar.GetHealth(sidecar_pb.GetHealthRequest())
+        response = await sidecar.GetHealth(sidecar_pb.SidecarServiceGetHealthRequest())
         assert response.content_type == "application/json"
         assert json.loads(response.data) == {
             "authenticated": True,
@@ -224,7 +225,7 @@ class TestSidecar:
     ) -> None:
         body = b'[ {"conid":265598,"conid":1, "x":1.10} ]'
         gateway.on("GET", "/v1/api/portfolio/accounts", answer(429, body, headers=(("Retry-After", "5"),)))
-        call = sidecar.ListAccounts(sidecar_pb.ListAccountsRequest())
+        call = sidecar.ListAccounts(sidecar_pb.SidecarServiceListAccountsRequest())
         response = await call
         initial = dict(await call.initial_metadata())
         assert response.data == body
@@ -235,7 +236,7 @@ class TestSidecar:
         self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub, gateway: ScriptedGateway
     ) -> None:
         with pytest.raises(AioRpcError) as caught:
-            await sidecar.ListPositions(sidecar_pb.ListPositionsRequest(account_id="DU1", page="two"))
+            await sidecar.ListPositions(sidecar_pb.SidecarServiceListPositionsRequest(account_id="DU1", page="two"))
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
         assert (reason(caught.value), violated_fields(caught.value)) == ("BAD_REQUEST", ["page"])
         assert gateway.arrivals == []
@@ -245,7 +246,7 @@ class TestSidecar:
     ) -> None:
         forged = (("x-envoy-original-path", "/market/snapshot"), ("x-envoy-original-method", "GET"))
         with pytest.raises(AioRpcError) as caught:
-            await sidecar.GetMarketSnapshot(sidecar_pb.GetMarketSnapshotRequest(), metadata=forged)
+            await sidecar.GetMarketSnapshot(sidecar_pb.SidecarServiceGetMarketSnapshotRequest(), metadata=forged)
         assert reason(caught.value) == "MISSING_QUERY_PARAM"
         assert not {"x-http-status", "x-error-envelope"} & {name for name, _ in caught.value.trailing_metadata()}
 
@@ -264,14 +265,14 @@ class TestMetadata:
     ) -> None:
         gateway.on("POST", "/v1/api/iserver/auth/status", json_answer({}) if succeeds else answer(500))
         given = f"my-{uuid.uuid4()}"
-        call = sidecar.GetHealth(sidecar_pb.GetHealthRequest(), metadata=(("x-request-id", given),))
+        call = sidecar.GetHealth(sidecar_pb.SidecarServiceGetHealthRequest(), metadata=(("x-request-id", given),))
         assert self.request_ids(tuple(await call.trailing_metadata())) == [given]
         assert edge.wait_for_log(request_id=given)
 
     async def test_a_request_id_is_made(
         self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub, gateway: ScriptedGateway
     ) -> None:
-        call = sidecar.GetHealth(sidecar_pb.GetHealthRequest())
+        call = sidecar.GetHealth(sidecar_pb.SidecarServiceGetHealthRequest())
         (made,) = self.request_ids(tuple(await call.trailing_metadata()))
         assert uuid.UUID(str(made))
 
@@ -279,14 +280,14 @@ class TestMetadata:
     async def test_an_odd_request_id_is_kept_up_to_128_characters(
         self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub, odd: str, kept: str
     ) -> None:
-        call = sidecar.GetHealth(sidecar_pb.GetHealthRequest(), metadata=(("x-request-id", odd),))
+        call = sidecar.GetHealth(sidecar_pb.SidecarServiceGetHealthRequest(), metadata=(("x-request-id", odd),))
         assert self.request_ids(tuple(await call.trailing_metadata())) == [kept]
 
     async def test_metadata_near_60_kilobytes(
         self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub, gateway: ScriptedGateway
     ) -> None:
         gateway.on("POST", "/v1/api/iserver/auth/status", json_answer({}))
-        await sidecar.GetHealth(sidecar_pb.GetHealthRequest(), metadata=(("x-large", "x" * 59_000),))
+        await sidecar.GetHealth(sidecar_pb.SidecarServiceGetHealthRequest(), metadata=(("x-large", "x" * 59_000),))
 
     async def test_large_headers_of_the_gateway(
         self, forward: gateway_service_pb2_grpc.GatewayServiceStub, gateway: ScriptedGateway
@@ -303,7 +304,7 @@ class TestMetadata:
             "POST", "/v1/api/iserver/auth/status", answer(200, "<html>", content_type="text/html; " + "x" * 60_000)
         )
         with pytest.raises(AioRpcError) as caught:
-            await sidecar.GetHealth(sidecar_pb.GetHealthRequest())
+            await sidecar.GetHealth(sidecar_pb.SidecarServiceGetHealthRequest())
         assert reason(caught.value) == "UPSTREAM_DECODE_ERROR"
 
     async def test_an_unknown_rpc(self, channel: grpc.aio.Channel) -> None:

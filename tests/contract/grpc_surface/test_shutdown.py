@@ -77,14 +77,16 @@ async def test_a_call_in_flight_finishes_and_new_ones_are_refused(run_edge: RunE
         edge.gateway.on(*STATUS, held(answers))
         async with channel_to(edge) as channel, channel_to(edge) as late:
             stub = sidecar_service_pb2_grpc.SidecarServiceStub(channel)
-            call = asyncio.ensure_future(stub.GetHealth(sidecar_pb.GetHealthRequest()))
+            call = asyncio.ensure_future(stub.GetHealth(sidecar_pb.SidecarServiceGetHealthRequest()))
             await until(lambda: bool(edge.gateway.received(*STATUS)))
             edge.server.terminate()
             await until(lambda: bool(edge.log_lines(message="stopping")))
             edge.server.terminate()
 
             with pytest.raises(AioRpcError) as caught:
-                await sidecar_service_pb2_grpc.SidecarServiceStub(late).GetHealth(sidecar_pb.GetHealthRequest())
+                await sidecar_service_pb2_grpc.SidecarServiceStub(late).GetHealth(
+                    sidecar_pb.SidecarServiceGetHealthRequest()
+                )
             assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
 
             answers["now"] = True
@@ -99,7 +101,7 @@ async def test_a_call_that_hangs_is_ended_with_the_grace(run_edge: RunEdge) -> N
         edge.gateway.on(*STATUS, held(answers))
         async with channel_to(edge) as channel:
             stub = sidecar_service_pb2_grpc.SidecarServiceStub(channel)
-            call = asyncio.ensure_future(stub.GetHealth(sidecar_pb.GetHealthRequest()))
+            call = asyncio.ensure_future(stub.GetHealth(sidecar_pb.SidecarServiceGetHealthRequest()))
             await until(lambda: bool(edge.gateway.received(*STATUS)))
             edge.server.terminate()
             began = time.monotonic()

@@ -72,7 +72,7 @@ async def test_identical_reads_share_one_call_over_rest_and_grpc(edge: Edge) -> 
         stub = pb_grpc.SidecarServiceStub(channel)
         rest = [asyncio.to_thread(edge.get, "/accounts/DU1/summary") for _ in range(3)]
         fallback = asyncio.to_thread(edge.get, SUMMARY, headers=(("Accept-Encoding", "gzip"),))
-        over_grpc = stub.GetAccountSummary(pb.GetAccountSummaryRequest(account_id="DU1"))
+        over_grpc = stub.GetAccountSummary(pb.SidecarServiceGetAccountSummaryRequest(account_id="DU1"))
         answered = asyncio.gather(*rest, fallback)
         await asyncio.to_thread(edge.wait_for_log, message="sharing a call", sharers=4)
         gate.open()
@@ -131,7 +131,7 @@ async def test_over_grpc_a_refusal_says_when_to_retry(edge: Edge) -> None:
     edge.gateway.on("GET", LIVE_ORDERS, json_answer({"orders": []}))
     async with grpc.aio.insecure_channel(f"127.0.0.1:{edge.grpc_port}") as channel:
         stub = pb_grpc.SidecarServiceStub(channel)
-        request = pb.ListOrdersRequest(account_id="DU1")
+        request = pb.SidecarServiceListOrdersRequest(account_id="DU1")
         await stub.ListOrders(request, timeout=10)
         with pytest.raises(AioRpcError) as refused:
             await stub.ListOrders(request, timeout=1)

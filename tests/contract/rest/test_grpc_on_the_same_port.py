@@ -35,7 +35,7 @@ def script(gateway: ScriptedGateway) -> None:
 
 async def test_a_unary_call(channel: grpc.aio.Channel) -> None:
     stub = sidecar_service_pb2_grpc.SidecarServiceStub(channel)
-    call = stub.ListAccounts(sidecar_service_pb2.ListAccountsRequest(), timeout=_DEADLINE)
+    call = stub.ListAccounts(sidecar_service_pb2.SidecarServiceListAccountsRequest(), timeout=_DEADLINE)
     body = await call
     assert (body.data, body.content_type) == (b"[1.00]", "application/json;charset=utf-8")
     initial = dict(await call.initial_metadata())
@@ -60,7 +60,7 @@ async def test_forward(channel: grpc.aio.Channel, gateway: ScriptedGateway) -> N
 async def test_an_error_is_a_status_with_details(channel: grpc.aio.Channel, gateway: ScriptedGateway) -> None:
     stub = sidecar_service_pb2_grpc.SidecarServiceStub(channel)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await stub.SearchContracts(sidecar_service_pb2.SearchContractsRequest(), timeout=_DEADLINE)
+        await stub.SearchContracts(sidecar_service_pb2.SidecarServiceSearchContractsRequest(), timeout=_DEADLINE)
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     trailers = dict(raised.value.trailing_metadata())
     details = trailers["grpc-status-details-bin"]
@@ -90,7 +90,7 @@ async def test_an_unknown_method_is_unimplemented(channel: grpc.aio.Channel) -> 
 
 async def test_another_sites_page_may_not_call(channel: grpc.aio.Channel, gateway: ScriptedGateway) -> None:
     stub = sidecar_service_pb2_grpc.SidecarServiceStub(channel)
-    request = sidecar_service_pb2.PlaceOrdersRequest(account_id="DU1")
+    request = sidecar_service_pb2.SidecarServicePlaceOrdersRequest(account_id="DU1")
     request.body.data = b"{}"
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await stub.PlaceOrders(request, timeout=_DEADLINE, metadata=(("sec-fetch-site", "cross-site"),))

@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62\x65zant/v1/sidecar_service.proto\x12\tbezant.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x12\n\x10GetHealthRequest\"\x15\n\x13ListAccountsRequest\"9\n\x18GetAccountSummaryRequest\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\"I\n\x14ListPositionsRequest\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12\x12\n\x04page\x18\x02 \x01(\tR\x04page\"1\n\x10GetLedgerRequest\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\"2\n\x11ListOrdersRequest\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\"]\n\x12PlaceOrdersRequest\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"N\n\x12\x43\x61ncelOrderRequest\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\"_\n\x16SearchContractsRequest\x12\x16\n\x06symbol\x18\x01 \x01(\tR\x06symbol\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n\x08sec_type\x18\x03 \x01(\tR\x07secType\"J\n\x18GetMarketSnapshotRequest\x12\x16\n\x06\x63onids\x18\x01 \x01(\tR\x06\x63onids\x12\x16\n\x06\x66ields\x18\x02 \x01(\tR\x06\x66ields\"k\n\x11PollEventsRequest\x12\x14\n\x05topic\x18\x01 \x01(\tR\x05topic\x12\x14\n\x05since\x18\x02 \x01(\tR\x05since\x12\x14\n\x05limit\x18\x03 \x01(\tR\x05limit\x12\x14\n\x05\x63onid\x18\x04 \x01(\tR\x05\x63onid\"\x18\n\x16GetEventsStatusRequest\"\x99\x01\n\x17ListEventHistoryRequest\x12\x14\n\x05topic\x18\x01 \x01(\tR\x05topic\x12\x19\n\x08since_ts\x18\x02 \x01(\tR\x07sinceTs\x12\x14\n\x05limit\x18\x03 \x01(\tR\x05limit\x12!\n\x0c\x61\x66ter_cursor\x18\x04 \x01(\tR\x0b\x61\x66terCursor\x12\x14\n\x05\x63onid\x18\x05 \x01(\tR\x05\x63onid\"+\n\x13GetCookieJarRequest\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\"$\n\x0cProbeRequest\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token2\x9a\x0f\n\x0eSidecarService\x12\x62\n\tGetHealth\x12\x1b.bezant.v1.GetHealthRequest\x1a\x14.google.api.HttpBody\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x07/healthZ\x11\x42\x0f\n\x04HEAD\x12\x07/health\x12l\n\x0cListAccounts\x12\x1e.bezant.v1.ListAccountsRequest\x1a\x14.google.api.HttpBody\"&\x82\xd3\xe4\x93\x02 \x12\t/accountsZ\x13\x42\x11\n\x04HEAD\x12\t/accounts\x12\xa0\x01\n\x11GetAccountSummary\x12#.bezant.v1.GetAccountSummaryRequest\x1a\x14.google.api.HttpBody\"P\x82\xd3\xe4\x93\x02J\x12\x1e/accounts/{account_id}/summaryZ(B&\n\x04HEAD\x12\x1e/accounts/{account_id}/summary\x12\x9c\x01\n\rListPositions\x12\x1f.bezant.v1.ListPositionsRequest\x1a\x14.google.api.HttpBody\"T\x82\xd3\xe4\x93\x02N\x12 /accounts/{account_id}/positionsZ*B(\n\x04HEAD\x12 /accounts/{account_id}/positions\x12\x8e\x01\n\tGetLedger\x12\x1b.bezant.v1.GetLedgerRequest\x1a\x14.google.api.HttpBody\"N\x82\xd3\xe4\x93\x02H\x12\x1d/accounts/{account_id}/ledgerZ\'B%\n\x04HEAD\x12\x1d/accounts/{account_id}/ledger\x12\x90\x01\n\nListOrders\x12\x1c.bezant.v1.ListOrdersRequest\x1a\x14.google.api.HttpBody\"N\x82\xd3\xe4\x93\x02H\x12\x1d/accounts/{account_id}/ordersZ\'B%\n\x04HEAD\x12\x1d/accounts/{account_id}/orders\x12o\n\x0bPlaceOrders\x12\x1d.bezant.v1.PlaceOrdersRequest\x1a\x14.google.api.HttpBody\"+\x82\xd3\xe4\x93\x02%\"\x1d/accounts/{account_id}/orders:\x04\x62ody\x12t\n\x0b\x43\x61ncelOrder\x12\x1d.bezant.v1.CancelOrderRequest\x1a\x14.google.api.HttpBody\"0\x82\xd3\xe4\x93\x02**(/accounts/{account_id}/orders/{order_id}\x12\x82\x01\n\x0fSearchContracts\x12!.bezant.v1.SearchContractsRequest\x1a\x14.google.api.HttpBody\"6\x82\xd3\xe4\x93\x02\x30\x12\x11/contracts/searchZ\x1b\x42\x19\n\x04HEAD\x12\x11/contracts/search\x12\x84\x01\n\x11GetMarketSnapshot\x12#.bezant.v1.GetMarketSnapshotRequest\x1a\x14.google.api.HttpBody\"4\x82\xd3\xe4\x93\x02.\x12\x10/market/snapshotZ\x1a\x42\x18\n\x04HEAD\x12\x10/market/snapshot\x12t\n\nPollEvents\x12\x1c.bezant.v1.PollEventsRequest\x1a\x14.google.api.HttpBody\"2\x82\xd3\xe4\x93\x02,\x12\x0f/events/{topic}Z\x19\x42\x17\n\x04HEAD\x12\x0f/events/{topic}\x12~\n\x0fGetEventsStatus\x12!.bezant.v1.GetEventsStatusRequest\x1a\x14.google.api.HttpBody\"2\x82\xd3\xe4\x93\x02,\x12\x0f/events/_statusZ\x19\x42\x17\n\x04HEAD\x12\x0f/events/_status\x12\x90\x01\n\x10ListEventHistory\x12\".bezant.v1.ListEventHistoryRequest\x1a\x14.google.api.HttpBody\"B\x82\xd3\xe4\x93\x02<\x12\x17/events/{topic}/historyZ!B\x1f\n\x04HEAD\x12\x17/events/{topic}/history\x12n\n\x0cGetCookieJar\x12\x1e.bezant.v1.GetCookieJarRequest\x1a\x14.google.api.HttpBody\"(\x82\xd3\xe4\x93\x02\"\x12\n/debug/jarZ\x14\x42\x12\n\x04HEAD\x12\n/debug/jar\x12\x64\n\x05Probe\x12\x17.bezant.v1.ProbeRequest\x1a\x14.google.api.HttpBody\",\x82\xd3\xe4\x93\x02&\x12\x0c/debug/probeZ\x16\x42\x14\n\x04HEAD\x12\x0c/debug/probeBm\n\x0cio.bezant.v1B\x13SidecarServiceProtoP\x01Z:github.com/bezant/bezant-grpc/clients/go/bezantv1;bezantv1\xaa\x02\tBezant.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62\x65zant/v1/sidecar_service.proto\x12\tbezant.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\" \n\x1eSidecarServiceGetHealthRequest\"#\n!SidecarServiceListAccountsRequest\"G\n&SidecarServiceGetAccountSummaryRequest\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\"W\n\"SidecarServiceListPositionsRequest\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12\x12\n\x04page\x18\x02 \x01(\tR\x04page\"?\n\x1eSidecarServiceGetLedgerRequest\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\"@\n\x1fSidecarServiceListOrdersRequest\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\"k\n SidecarServicePlaceOrdersRequest\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\\\n SidecarServiceCancelOrderRequest\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12\x19\n\x08order_id\x18\x02 \x01(\tR\x07orderId\"m\n$SidecarServiceSearchContractsRequest\x12\x16\n\x06symbol\x18\x01 \x01(\tR\x06symbol\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n\x08sec_type\x18\x03 \x01(\tR\x07secType\"X\n&SidecarServiceGetMarketSnapshotRequest\x12\x16\n\x06\x63onids\x18\x01 \x01(\tR\x06\x63onids\x12\x16\n\x06\x66ields\x18\x02 \x01(\tR\x06\x66ields\"y\n\x1fSidecarServicePollEventsRequest\x12\x14\n\x05topic\x18\x01 \x01(\tR\x05topic\x12\x14\n\x05since\x18\x02 \x01(\tR\x05since\x12\x14\n\x05limit\x18\x03 \x01(\tR\x05limit\x12\x14\n\x05\x63onid\x18\x04 \x01(\tR\x05\x63onid\"&\n$SidecarServiceGetEventsStatusRequest\"\xa7\x01\n%SidecarServiceListEventHistoryRequest\x12\x14\n\x05topic\x18\x01 \x01(\tR\x05topic\x12\x19\n\x08since_ts\x18\x02 \x01(\tR\x07sinceTs\x12\x14\n\x05limit\x18\x03 \x01(\tR\x05limit\x12!\n\x0c\x61\x66ter_cursor\x18\x04 \x01(\tR\x0b\x61\x66terCursor\x12\x14\n\x05\x63onid\x18\x05 \x01(\tR\x05\x63onid\"9\n!SidecarServiceGetCookieJarRequest\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\"2\n\x1aSidecarServiceProbeRequest\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token2\xef\x10\n\x0eSidecarService\x12p\n\tGetHealth\x12).bezant.v1.SidecarServiceGetHealthRequest\x1a\x14.google.api.HttpBody\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x07/healthZ\x11\x42\x0f\n\x04HEAD\x12\x07/health\x12z\n\x0cListAccounts\x12,.bezant.v1.SidecarServiceListAccountsRequest\x1a\x14.google.api.HttpBody\"&\x82\xd3\xe4\x93\x02 \x12\t/accountsZ\x13\x42\x11\n\x04HEAD\x12\t/accounts\x12\xae\x01\n\x11GetAccountSummary\x12\x31.bezant.v1.SidecarServiceGetAccountSummaryRequest\x1a\x14.google.api.HttpBody\"P\x82\xd3\xe4\x93\x02J\x12\x1e/accounts/{account_id}/summaryZ(B&\n\x04HEAD\x12\x1e/accounts/{account_id}/summary\x12\xaa\x01\n\rListPositions\x12-.bezant.v1.SidecarServiceListPositionsRequest\x1a\x14.google.api.HttpBody\"T\x82\xd3\xe4\x93\x02N\x12 /accounts/{account_id}/positionsZ*B(\n\x04HEAD\x12 /accounts/{account_id}/positions\x12\x9c\x01\n\tGetLedger\x12).bezant.v1.SidecarServiceGetLedgerRequest\x1a\x14.google.api.HttpBody\"N\x82\xd3\xe4\x93\x02H\x12\x1d/accounts/{account_id}/ledgerZ\'B%\n\x04HEAD\x12\x1d/accounts/{account_id}/ledger\x12\x9e\x01\n\nListOrders\x12*.bezant.v1.SidecarServiceListOrdersRequest\x1a\x14.google.api.HttpBody\"N\x82\xd3\xe4\x93\x02H\x12\x1d/accounts/{account_id}/ordersZ\'B%\n\x04HEAD\x12\x1d/accounts/{account_id}/orders\x12}\n\x0bPlaceOrders\x12+.bezant.v1.SidecarServicePlaceOrdersRequest\x1a\x14.google.api.HttpBody\"+\x82\xd3\xe4\x93\x02%\"\x1d/accounts/{account_id}/orders:\x04\x62ody\x12\x82\x01\n\x0b\x43\x61ncelOrder\x12+.bezant.v1.SidecarServiceCancelOrderRequest\x1a\x14.google.api.HttpBody\"0\x82\xd3\xe4\x93\x02**(/accounts/{account_id}/orders/{order_id}\x12\x90\x01\n\x0fSearchContracts\x12/.bezant.v1.SidecarServiceSearchContractsRequest\x1a\x14.google.api.HttpBody\"6\x82\xd3\xe4\x93\x02\x30\x12\x11/contracts/searchZ\x1b\x42\x19\n\x04HEAD\x12\x11/contracts/search\x12\x92\x01\n\x11GetMarketSnapshot\x12\x31.bezant.v1.SidecarServiceGetMarketSnapshotRequest\x1a\x14.google.api.HttpBody\"4\x82\xd3\xe4\x93\x02.\x12\x10/market/snapshotZ\x1a\x42\x18\n\x04HEAD\x12\x10/market/snapshot\x12\x82\x01\n\nPollEvents\x12*.bezant.v1.SidecarServicePollEventsRequest\x1a\x14.google.api.HttpBody\"2\x82\xd3\xe4\x93\x02,\x12\x0f/events/{topic}Z\x19\x42\x17\n\x04HEAD\x12\x0f/events/{topic}\x12\x8c\x01\n\x0fGetEventsStatus\x12/.bezant.v1.SidecarServiceGetEventsStatusRequest\x1a\x14.google.api.HttpBody\"2\x82\xd3\xe4\x93\x02,\x12\x0f/events/_statusZ\x19\x42\x17\n\x04HEAD\x12\x0f/events/_status\x12\x9e\x01\n\x10ListEventHistory\x12\x30.bezant.v1.SidecarServiceListEventHistoryRequest\x1a\x14.google.api.HttpBody\"B\x82\xd3\xe4\x93\x02<\x12\x17/events/{topic}/historyZ!B\x1f\n\x04HEAD\x12\x17/events/{topic}/history\x12|\n\x0cGetCookieJar\x12,.bezant.v1.SidecarServiceGetCookieJarRequest\x1a\x14.google.api.HttpBody\"(\x82\xd3\xe4\x93\x02\"\x12\n/debug/jarZ\x14\x42\x12\n\x04HEAD\x12\n/debug/jar\x12r\n\x05Probe\x12%.bezant.v1.SidecarServiceProbeRequest\x1a\x14.google.api.HttpBody\",\x82\xd3\xe4\x93\x02&\x12\x0c/debug/probeZ\x16\x42\x14\n\x04HEAD\x12\x0c/debug/probeBm\n\x0cio.bezant.v1B\x13SidecarServiceProtoP\x01Z:github.com/bezant/bezant-grpc/clients/go/bezantv1;bezantv1\xaa\x02\tBezant.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,36 +64,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIDECARSERVICE'].methods_by_name['GetCookieJar']._serialized_options = b'\202\323\344\223\002\"\022\n/debug/jarZ\024B\022\n\004HEAD\022\n/debug/jar'
   _globals['_SIDECARSERVICE'].methods_by_name['Probe']._loaded_options = None
   _globals['_SIDECARSERVICE'].methods_by_name['Probe']._serialized_options = b'\202\323\344\223\002&\022\014/debug/probeZ\026B\024\n\004HEAD\022\014/debug/probe'
-  _globals['_GETHEALTHREQUEST']._serialized_start=103
-  _globals['_GETHEALTHREQUEST']._serialized_end=121
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=123
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=144
-  _globals['_GETACCOUNTSUMMARYREQUEST']._serialized_start=146
-  _globals['_GETACCOUNTSUMMARYREQUEST']._serialized_end=203
-  _globals['_LISTPOSITIONSREQUEST']._serialized_start=205
-  _globals['_LISTPOSITIONSREQUEST']._serialized_end=278
-  _globals['_GETLEDGERREQUEST']._serialized_start=280
-  _globals['_GETLEDGERREQUEST']._serialized_end=329
-  _globals['_LISTORDERSREQUEST']._serialized_start=331
-  _globals['_LISTORDERSREQUEST']._serialized_end=381
-  _globals['_PLACEORDERSREQUEST']._serialized_start=383
-  _globals['_PLACEORDERSREQUEST']._serialized_end=476
-  _globals['_CANCELORDERREQUEST']._serialized_start=478
-  _globals['_CANCELORDERREQUEST']._serialized_end=556
-  _globals['_SEARCHCONTRACTSREQUEST']._serialized_start=558
-  _globals['_SEARCHCONTRACTSREQUEST']._serialized_end=653
-  _globals['_GETMARKETSNAPSHOTREQUEST']._serialized_start=655
-  _globals['_GETMARKETSNAPSHOTREQUEST']._serialized_end=729
-  _globals['_POLLEVENTSREQUEST']._serialized_start=731
-  _globals['_POLLEVENTSREQUEST']._serialized_end=838
-  _globals['_GETEVENTSSTATUSREQUEST']._serialized_start=840
-  _globals['_GETEVENTSSTATUSREQUEST']._serialized_end=864
-  _globals['_LISTEVENTHISTORYREQUEST']._serialized_start=867
-  _globals['_LISTEVENTHISTORYREQUEST']._serialized_end=1020
-  _globals['_GETCOOKIEJARREQUEST']._serialized_start=1022
-  _globals['_GETCOOKIEJARREQUEST']._serialized_end=1065
-  _globals['_PROBEREQUEST']._serialized_start=1067
-  _globals['_PROBEREQUEST']._serialized_end=1103
-  _globals['_SIDECARSERVICE']._serialized_start=1106
-  _globals['_SIDECARSERVICE']._serialized_end=3052
+  _globals['_SIDECARSERVICEGETHEALTHREQUEST']._serialized_start=103
+  _globals['_SIDECARSERVICEGETHEALTHREQUEST']._serialized_end=135
+  _globals['_SIDECARSERVICELISTACCOUNTSREQUEST']._serialized_start=137
+  _globals['_SIDECARSERVICELISTACCOUNTSREQUEST']._serialized_end=172
+  _globals['_SIDECARSERVICEGETACCOUNTSUMMARYREQUEST']._serialized_start=174
+  _globals['_SIDECARSERVICEGETACCOUNTSUMMARYREQUEST']._serialized_end=245
+  _globals['_SIDECARSERVICELISTPOSITIONSREQUEST']._serialized_start=247
+  _globals['_SIDECARSERVICELISTPOSITIONSREQUEST']._serialized_end=334
+  _globals['_SIDECARSERVICEGETLEDGERREQUEST']._serialized_start=336
+  _globals['_SIDECARSERVICEGETLEDGERREQUEST']._serialized_end=399
+  _globals['_SIDECARSERVICELISTORDERSREQUEST']._serialized_start=401
+  _globals['_SIDECARSERVICELISTORDERSREQUEST']._serialized_end=465
+  _globals['_SIDECARSERVICEPLACEORDERSREQUEST']._serialized_start=467
+  _globals['_SIDECARSERVICEPLACEORDERSREQUEST']._serialized_end=574
+  _globals['_SIDECARSERVICECANCELORDERREQUEST']._serialized_start=576
+  _globals['_SIDECARSERVICECANCELORDERREQUEST']._serialized_end=668
+  _globals['_SIDECARSERVICESEARCHCONTRACTSREQUEST']._serialized_start=670
+  _globals['_SIDECARSERVICESEARCHCONTRACTSREQUEST']._serialized_end=779
+  _globals['_SIDECARSERVICEGETMARKETSNAPSHOTREQUEST']._serialized_start=781
+  _globals['_SIDECARSERVICEGETMARKETSNAPSHOTREQUEST']._serialized_end=869
+  _globals['_SIDECARSERVICEPOLLEVENTSREQUEST']._serialized_start=871
+  _globals['_SIDECARSERVICEPOLLEVENTSREQUEST']._serialized_end=992
+  _globals['_SIDECARSERVICEGETEVENTSSTATUSREQUEST']._serialized_start=994
+  _globals['_SIDECARSERVICEGETEVENTSSTATUSREQUEST']._serialized_end=1032
+  _globals['_SIDECARSERVICELISTEVENTHISTORYREQUEST']._serialized_start=1035
+  _globals['_SIDECARSERVICELISTEVENTHISTORYREQUEST']._serialized_end=1202
+  _globals['_SIDECARSERVICEGETCOOKIEJARREQUEST']._serialized_start=1204
+  _globals['_SIDECARSERVICEGETCOOKIEJARREQUEST']._serialized_end=1261
+  _globals['_SIDECARSERVICEPROBEREQUEST']._serialized_start=1263
+  _globals['_SIDECARSERVICEPROBEREQUEST']._serialized_end=1313
+  _globals['_SIDECARSERVICE']._serialized_start=1316
+  _globals['_SIDECARSERVICE']._serialized_end=3475
 # @@protoc_insertion_point(module_scope)

@@ -18,8 +18,8 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
-class GetHealthRequest(_message.Message):
-    """GetHealthRequest asks for the state of the brokerage session."""
+class SidecarServiceGetHealthRequest(_message.Message):
+    """SidecarServiceGetHealthRequest asks for the state of the brokerage session."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -32,11 +32,11 @@ class GetHealthRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetHealthRequest: _TypeAlias = GetHealthRequest  # noqa: Y015
+Global___SidecarServiceGetHealthRequest: _TypeAlias = SidecarServiceGetHealthRequest  # noqa: Y015
 
 @_typing.final
-class ListAccountsRequest(_message.Message):
-    """ListAccountsRequest asks for the accounts of the login."""
+class SidecarServiceListAccountsRequest(_message.Message):
+    """SidecarServiceListAccountsRequest asks for the accounts of the login."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -49,11 +49,11 @@ class ListAccountsRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListAccountsRequest: _TypeAlias = ListAccountsRequest  # noqa: Y015
+Global___SidecarServiceListAccountsRequest: _TypeAlias = SidecarServiceListAccountsRequest  # noqa: Y015
 
 @_typing.final
-class GetAccountSummaryRequest(_message.Message):
-    """GetAccountSummaryRequest names the account."""
+class SidecarServiceGetAccountSummaryRequest(_message.Message):
+    """SidecarServiceGetAccountSummaryRequest names the account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -71,11 +71,11 @@ class GetAccountSummaryRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetAccountSummaryRequest: _TypeAlias = GetAccountSummaryRequest  # noqa: Y015
+Global___SidecarServiceGetAccountSummaryRequest: _TypeAlias = SidecarServiceGetAccountSummaryRequest  # noqa: Y015
 
 @_typing.final
-class ListPositionsRequest(_message.Message):
-    """ListPositionsRequest names the account and the page."""
+class SidecarServiceListPositionsRequest(_message.Message):
+    """SidecarServiceListPositionsRequest names the account and the page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -97,11 +97,11 @@ class ListPositionsRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListPositionsRequest: _TypeAlias = ListPositionsRequest  # noqa: Y015
+Global___SidecarServiceListPositionsRequest: _TypeAlias = SidecarServiceListPositionsRequest  # noqa: Y015
 
 @_typing.final
-class GetLedgerRequest(_message.Message):
-    """GetLedgerRequest names the account."""
+class SidecarServiceGetLedgerRequest(_message.Message):
+    """SidecarServiceGetLedgerRequest names the account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -119,11 +119,11 @@ class GetLedgerRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetLedgerRequest: _TypeAlias = GetLedgerRequest  # noqa: Y015
+Global___SidecarServiceGetLedgerRequest: _TypeAlias = SidecarServiceGetLedgerRequest  # noqa: Y015
 
 @_typing.final
-class ListOrdersRequest(_message.Message):
-    """ListOrdersRequest names the account."""
+class SidecarServiceListOrdersRequest(_message.Message):
+    """SidecarServiceListOrdersRequest names the account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -141,11 +141,11 @@ class ListOrdersRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListOrdersRequest: _TypeAlias = ListOrdersRequest  # noqa: Y015
+Global___SidecarServiceListOrdersRequest: _TypeAlias = SidecarServiceListOrdersRequest  # noqa: Y015
 
 @_typing.final
-class PlaceOrdersRequest(_message.Message):
-    """PlaceOrdersRequest holds orders as IBKR's JSON spells them."""
+class SidecarServicePlaceOrdersRequest(_message.Message):
+    """SidecarServicePlaceOrdersRequest holds orders as IBKR's JSON spells them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -169,11 +169,11 @@ class PlaceOrdersRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PlaceOrdersRequest: _TypeAlias = PlaceOrdersRequest  # noqa: Y015
+Global___SidecarServicePlaceOrdersRequest: _TypeAlias = SidecarServicePlaceOrdersRequest  # noqa: Y015
 
 @_typing.final
-class CancelOrderRequest(_message.Message):
-    """CancelOrderRequest names the order."""
+class SidecarServiceCancelOrderRequest(_message.Message):
+    """SidecarServiceCancelOrderRequest names the order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -195,11 +195,11 @@ class CancelOrderRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CancelOrderRequest: _TypeAlias = CancelOrderRequest  # noqa: Y015
+Global___SidecarServiceCancelOrderRequest: _TypeAlias = SidecarServiceCancelOrderRequest  # noqa: Y015
 
 @_typing.final
-class SearchContractsRequest(_message.Message):
-    """SearchContractsRequest says what to look for."""
+class SidecarServiceSearchContractsRequest(_message.Message):
+    """SidecarServiceSearchContractsRequest says what to look for."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -225,11 +225,11 @@ class SearchContractsRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SearchContractsRequest: _TypeAlias = SearchContractsRequest  # noqa: Y015
+Global___SidecarServiceSearchContractsRequest: _TypeAlias = SidecarServiceSearchContractsRequest  # noqa: Y015
 
 @_typing.final
-class GetMarketSnapshotRequest(_message.Message):
-    """GetMarketSnapshotRequest names contracts and fields."""
+class SidecarServiceGetMarketSnapshotRequest(_message.Message):
+    """SidecarServiceGetMarketSnapshotRequest names contracts and fields."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -251,11 +251,11 @@ class GetMarketSnapshotRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetMarketSnapshotRequest: _TypeAlias = GetMarketSnapshotRequest  # noqa: Y015
+Global___SidecarServiceGetMarketSnapshotRequest: _TypeAlias = SidecarServiceGetMarketSnapshotRequest  # noqa: Y015
 
 @_typing.final
-class PollEventsRequest(_message.Message):
-    """PollEventsRequest names the topic and where to go on."""
+class SidecarServicePollEventsRequest(_message.Message):
+    """SidecarServicePollEventsRequest names the topic and where to go on."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -285,11 +285,11 @@ class PollEventsRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PollEventsRequest: _TypeAlias = PollEventsRequest  # noqa: Y015
+Global___SidecarServicePollEventsRequest: _TypeAlias = SidecarServicePollEventsRequest  # noqa: Y015
 
 @_typing.final
-class GetEventsStatusRequest(_message.Message):
-    """GetEventsStatusRequest asks how the capture of events is doing."""
+class SidecarServiceGetEventsStatusRequest(_message.Message):
+    """SidecarServiceGetEventsStatusRequest asks how the capture of events is doing."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -302,11 +302,11 @@ class GetEventsStatusRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetEventsStatusRequest: _TypeAlias = GetEventsStatusRequest  # noqa: Y015
+Global___SidecarServiceGetEventsStatusRequest: _TypeAlias = SidecarServiceGetEventsStatusRequest  # noqa: Y015
 
 @_typing.final
-class ListEventHistoryRequest(_message.Message):
-    """ListEventHistoryRequest names the topic and the time."""
+class SidecarServiceListEventHistoryRequest(_message.Message):
+    """SidecarServiceListEventHistoryRequest names the topic and the time."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -340,11 +340,11 @@ class ListEventHistoryRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListEventHistoryRequest: _TypeAlias = ListEventHistoryRequest  # noqa: Y015
+Global___SidecarServiceListEventHistoryRequest: _TypeAlias = SidecarServiceListEventHistoryRequest  # noqa: Y015
 
 @_typing.final
-class GetCookieJarRequest(_message.Message):
-    """GetCookieJarRequest opens a debug page."""
+class SidecarServiceGetCookieJarRequest(_message.Message):
+    """SidecarServiceGetCookieJarRequest opens a debug page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -362,11 +362,11 @@ class GetCookieJarRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetCookieJarRequest: _TypeAlias = GetCookieJarRequest  # noqa: Y015
+Global___SidecarServiceGetCookieJarRequest: _TypeAlias = SidecarServiceGetCookieJarRequest  # noqa: Y015
 
 @_typing.final
-class ProbeRequest(_message.Message):
-    """ProbeRequest opens a debug page."""
+class SidecarServiceProbeRequest(_message.Message):
+    """SidecarServiceProbeRequest opens a debug page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -384,4 +384,4 @@ class ProbeRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ProbeRequest: _TypeAlias = ProbeRequest  # noqa: Y015
+Global___SidecarServiceProbeRequest: _TypeAlias = SidecarServiceProbeRequest  # noqa: Y015

@@ -50,77 +50,77 @@ class SidecarServiceStub:
         """
         self.GetHealth = channel.unary_unary(
                 '/bezant.v1.SidecarService/GetHealth',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.GetHealthRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetHealthRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListAccounts = channel.unary_unary(
                 '/bezant.v1.SidecarService/ListAccounts',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.ListAccountsRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceListAccountsRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.GetAccountSummary = channel.unary_unary(
                 '/bezant.v1.SidecarService/GetAccountSummary',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.GetAccountSummaryRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetAccountSummaryRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListPositions = channel.unary_unary(
                 '/bezant.v1.SidecarService/ListPositions',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.ListPositionsRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceListPositionsRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.GetLedger = channel.unary_unary(
                 '/bezant.v1.SidecarService/GetLedger',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.GetLedgerRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetLedgerRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListOrders = channel.unary_unary(
                 '/bezant.v1.SidecarService/ListOrders',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.ListOrdersRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceListOrdersRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.PlaceOrders = channel.unary_unary(
                 '/bezant.v1.SidecarService/PlaceOrders',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.PlaceOrdersRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServicePlaceOrdersRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.CancelOrder = channel.unary_unary(
                 '/bezant.v1.SidecarService/CancelOrder',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.CancelOrderRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceCancelOrderRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.SearchContracts = channel.unary_unary(
                 '/bezant.v1.SidecarService/SearchContracts',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SearchContractsRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceSearchContractsRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.GetMarketSnapshot = channel.unary_unary(
                 '/bezant.v1.SidecarService/GetMarketSnapshot',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.GetMarketSnapshotRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetMarketSnapshotRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.PollEvents = channel.unary_unary(
                 '/bezant.v1.SidecarService/PollEvents',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.PollEventsRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServicePollEventsRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.GetEventsStatus = channel.unary_unary(
                 '/bezant.v1.SidecarService/GetEventsStatus',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.GetEventsStatusRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetEventsStatusRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListEventHistory = channel.unary_unary(
                 '/bezant.v1.SidecarService/ListEventHistory',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.ListEventHistoryRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceListEventHistoryRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.GetCookieJar = channel.unary_unary(
                 '/bezant.v1.SidecarService/GetCookieJar',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.GetCookieJarRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetCookieJarRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.Probe = channel.unary_unary(
                 '/bezant.v1.SidecarService/Probe',
-                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.ProbeRequest.SerializeToString,
+                request_serializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceProbeRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
 
@@ -271,77 +271,77 @@ def add_SidecarServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'GetHealth': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHealth,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.GetHealthRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetHealthRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListAccounts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAccounts,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.ListAccountsRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceListAccountsRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'GetAccountSummary': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAccountSummary,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.GetAccountSummaryRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetAccountSummaryRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListPositions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPositions,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.ListPositionsRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceListPositionsRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'GetLedger': grpc.unary_unary_rpc_method_handler(
                     servicer.GetLedger,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.GetLedgerRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetLedgerRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListOrders': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOrders,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.ListOrdersRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceListOrdersRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'PlaceOrders': grpc.unary_unary_rpc_method_handler(
                     servicer.PlaceOrders,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.PlaceOrdersRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServicePlaceOrdersRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'CancelOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelOrder,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.CancelOrderRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceCancelOrderRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'SearchContracts': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchContracts,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SearchContractsRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceSearchContractsRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'GetMarketSnapshot': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMarketSnapshot,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.GetMarketSnapshotRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetMarketSnapshotRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'PollEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.PollEvents,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.PollEventsRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServicePollEventsRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'GetEventsStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEventsStatus,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.GetEventsStatusRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetEventsStatusRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListEventHistory': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEventHistory,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.ListEventHistoryRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceListEventHistoryRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'GetCookieJar': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCookieJar,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.GetCookieJarRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetCookieJarRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'Probe': grpc.unary_unary_rpc_method_handler(
                     servicer.Probe,
-                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.ProbeRequest.FromString,
+                    request_deserializer=bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceProbeRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
@@ -383,7 +383,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/GetHealth',
-            bezant_dot_v1_dot_sidecar__service__pb2.GetHealthRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetHealthRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -410,7 +410,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/ListAccounts',
-            bezant_dot_v1_dot_sidecar__service__pb2.ListAccountsRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceListAccountsRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -437,7 +437,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/GetAccountSummary',
-            bezant_dot_v1_dot_sidecar__service__pb2.GetAccountSummaryRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetAccountSummaryRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -464,7 +464,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/ListPositions',
-            bezant_dot_v1_dot_sidecar__service__pb2.ListPositionsRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceListPositionsRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -491,7 +491,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/GetLedger',
-            bezant_dot_v1_dot_sidecar__service__pb2.GetLedgerRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetLedgerRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -518,7 +518,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/ListOrders',
-            bezant_dot_v1_dot_sidecar__service__pb2.ListOrdersRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceListOrdersRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -545,7 +545,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/PlaceOrders',
-            bezant_dot_v1_dot_sidecar__service__pb2.PlaceOrdersRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServicePlaceOrdersRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -572,7 +572,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/CancelOrder',
-            bezant_dot_v1_dot_sidecar__service__pb2.CancelOrderRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceCancelOrderRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -599,7 +599,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/SearchContracts',
-            bezant_dot_v1_dot_sidecar__service__pb2.SearchContractsRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceSearchContractsRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -626,7 +626,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/GetMarketSnapshot',
-            bezant_dot_v1_dot_sidecar__service__pb2.GetMarketSnapshotRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetMarketSnapshotRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -653,7 +653,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/PollEvents',
-            bezant_dot_v1_dot_sidecar__service__pb2.PollEventsRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServicePollEventsRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -680,7 +680,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/GetEventsStatus',
-            bezant_dot_v1_dot_sidecar__service__pb2.GetEventsStatusRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetEventsStatusRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -707,7 +707,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/ListEventHistory',
-            bezant_dot_v1_dot_sidecar__service__pb2.ListEventHistoryRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceListEventHistoryRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -734,7 +734,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/GetCookieJar',
-            bezant_dot_v1_dot_sidecar__service__pb2.GetCookieJarRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceGetCookieJarRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -761,7 +761,7 @@ class SidecarService:
             request,
             target,
             '/bezant.v1.SidecarService/Probe',
-            bezant_dot_v1_dot_sidecar__service__pb2.ProbeRequest.SerializeToString,
+            bezant_dot_v1_dot_sidecar__service__pb2.SidecarServiceProbeRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

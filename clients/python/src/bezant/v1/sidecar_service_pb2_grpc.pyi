@@ -30,62 +30,62 @@ class SidecarServiceStub:
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    GetHealth: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.GetHealthRequest, _httpbody_pb2.HttpBody]
+    GetHealth: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetHealthRequest, _httpbody_pb2.HttpBody]
     """GetHealth says whether the brokerage session can be used: `{"authenticated", "connected", "competing", "message"}`,
     from POST /iserver/auth/status. Absent booleans are false, an absent message is null. The gateway's answer is
     classified rather than forwarded, so besides the errors of every RPC: NO_SESSION, UPSTREAM_STATUS,
     UPSTREAM_CLIENT_ERROR, UPSTREAM_DECODE_ERROR, UPSTREAM_API_ERROR.
     """
-    ListAccounts: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.ListAccountsRequest, _httpbody_pb2.HttpBody]
+    ListAccounts: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListAccountsRequest, _httpbody_pb2.HttpBody]
     """ListAccounts lists the accounts of the login: GET /portfolio/accounts."""
-    GetAccountSummary: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.GetAccountSummaryRequest, _httpbody_pb2.HttpBody]
+    GetAccountSummary: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetAccountSummaryRequest, _httpbody_pb2.HttpBody]
     """GetAccountSummary gives an account's figures: GET /portfolio/{account_id}/summary."""
-    ListPositions: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.ListPositionsRequest, _httpbody_pb2.HttpBody]
+    ListPositions: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListPositionsRequest, _httpbody_pb2.HttpBody]
     """ListPositions gives one page of an account's positions: GET /portfolio/{account_id}/positions/{page}."""
-    GetLedger: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.GetLedgerRequest, _httpbody_pb2.HttpBody]
+    GetLedger: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetLedgerRequest, _httpbody_pb2.HttpBody]
     """GetLedger gives an account's cash and values by currency: GET /portfolio/{account_id}/ledger."""
-    ListOrders: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.ListOrdersRequest, _httpbody_pb2.HttpBody]
+    ListOrders: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListOrdersRequest, _httpbody_pb2.HttpBody]
     """ListOrders lists an account's live orders: GET /iserver/account/orders?accountId={account_id}. IBKR's first answer
     after a login is empty (`"snapshot": false`): ask again.
     """
-    PlaceOrders: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.PlaceOrdersRequest, _httpbody_pb2.HttpBody]
+    PlaceOrders: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServicePlaceOrdersRequest, _httpbody_pb2.HttpBody]
     """PlaceOrders sends orders: POST /iserver/account/{account_id}/orders. The body must be JSON and is sent once, byte
     for byte, and never again: after an error that says "outcome is unknown", look at the live orders first. The answer
     may be a question that POST /v1/api/iserver/reply/{id} confirms.
     """
-    CancelOrder: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.CancelOrderRequest, _httpbody_pb2.HttpBody]
+    CancelOrder: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceCancelOrderRequest, _httpbody_pb2.HttpBody]
     """CancelOrder asks for an order's cancellation: DELETE /iserver/account/{account_id}/order/{order_id}. Sent once."""
-    SearchContracts: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SearchContractsRequest, _httpbody_pb2.HttpBody]
+    SearchContracts: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceSearchContractsRequest, _httpbody_pb2.HttpBody]
     """SearchContracts finds contracts by symbol or company name: POST /iserver/secdef/search with
     `{"symbol", "name": false, "secType": "STK"}`.
     """
-    GetMarketSnapshot: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.GetMarketSnapshotRequest, _httpbody_pb2.HttpBody]
+    GetMarketSnapshot: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetMarketSnapshotRequest, _httpbody_pb2.HttpBody]
     """GetMarketSnapshot gives quotes: GET /iserver/marketdata/snapshot. IBKR's first answer for a conid has no fields yet:
     ask again.
     """
-    PollEvents: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.PollEventsRequest, _httpbody_pb2.HttpBody]
+    PollEvents: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServicePollEventsRequest, _httpbody_pb2.HttpBody]
     """PollEvents gives the events of a topic after a cursor, `{"events", "next_cursor", "reset_epoch"}`; the next call
     passes `next_cursor` as `since`. Nothing newer is status 204 with the entry `x-bezant-cursor`.
 
     Errors: CURSOR_EXPIRED (OUT_OF_RANGE, with head_cursor and reset_epoch: start again at head_cursor - 1),
     EVENTS_DISABLED and EVENTS_SUBSCRIBE_FAILED, NOT_FOUND for an unknown topic.
     """
-    GetEventsStatus: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.GetEventsStatusRequest, _httpbody_pb2.HttpBody]
+    GetEventsStatus: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetEventsStatusRequest, _httpbody_pb2.HttpBody]
     """GetEventsStatus says how the capture of events is doing: connection, buffers, counters.
 
     Errors: EVENTS_DISABLED.
     """
-    ListEventHistory: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.ListEventHistoryRequest, _httpbody_pb2.HttpBody]
+    ListEventHistory: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListEventHistoryRequest, _httpbody_pb2.HttpBody]
     """ListEventHistory gives stored events of a topic, oldest first: `{"topic", "events", "count"}`.
 
     Errors: EVENTS_DISABLED, EVENTS_HISTORY_DISABLED, NOT_FOUND for an unknown topic.
     """
-    GetCookieJar: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.GetCookieJarRequest, _httpbody_pb2.HttpBody]
+    GetCookieJar: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetCookieJarRequest, _httpbody_pb2.HttpBody]
     """GetCookieJar shows which cookies of the gateway are held: names and lengths, never a value.
 
     Errors: NOT_FOUND without BEZANT_DEBUG_TOKEN, DEBUG_UNAUTHORIZED for a wrong token.
     """
-    Probe: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.ProbeRequest, _httpbody_pb2.HttpBody]
+    Probe: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceProbeRequest, _httpbody_pb2.HttpBody]
     """Probe walks the session step by step (auth status, ssodh/init, tickle, accounts) and gives a verdict.
 
     Errors: NOT_FOUND without BEZANT_DEBUG_TOKEN, DEBUG_UNAUTHORIZED for a wrong token.
@@ -110,8 +110,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetHealth(
         self,
-        request: _sidecar_service_pb2.GetHealthRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.GetHealthRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceGetHealthRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceGetHealthRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """GetHealth says whether the brokerage session can be used: `{"authenticated", "connected", "competing", "message"}`,
         from POST /iserver/auth/status. Absent booleans are false, an absent message is null. The gateway's answer is
@@ -122,40 +122,40 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListAccounts(
         self,
-        request: _sidecar_service_pb2.ListAccountsRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.ListAccountsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceListAccountsRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceListAccountsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """ListAccounts lists the accounts of the login: GET /portfolio/accounts."""
 
     @_abc_1.abstractmethod
     def GetAccountSummary(
         self,
-        request: _sidecar_service_pb2.GetAccountSummaryRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.GetAccountSummaryRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceGetAccountSummaryRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceGetAccountSummaryRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """GetAccountSummary gives an account's figures: GET /portfolio/{account_id}/summary."""
 
     @_abc_1.abstractmethod
     def ListPositions(
         self,
-        request: _sidecar_service_pb2.ListPositionsRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.ListPositionsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceListPositionsRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceListPositionsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """ListPositions gives one page of an account's positions: GET /portfolio/{account_id}/positions/{page}."""
 
     @_abc_1.abstractmethod
     def GetLedger(
         self,
-        request: _sidecar_service_pb2.GetLedgerRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.GetLedgerRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceGetLedgerRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceGetLedgerRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """GetLedger gives an account's cash and values by currency: GET /portfolio/{account_id}/ledger."""
 
     @_abc_1.abstractmethod
     def ListOrders(
         self,
-        request: _sidecar_service_pb2.ListOrdersRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.ListOrdersRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceListOrdersRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceListOrdersRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """ListOrders lists an account's live orders: GET /iserver/account/orders?accountId={account_id}. IBKR's first answer
         after a login is empty (`"snapshot": false`): ask again.
@@ -164,8 +164,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def PlaceOrders(
         self,
-        request: _sidecar_service_pb2.PlaceOrdersRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.PlaceOrdersRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServicePlaceOrdersRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServicePlaceOrdersRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """PlaceOrders sends orders: POST /iserver/account/{account_id}/orders. The body must be JSON and is sent once, byte
         for byte, and never again: after an error that says "outcome is unknown", look at the live orders first. The answer
@@ -175,16 +175,16 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def CancelOrder(
         self,
-        request: _sidecar_service_pb2.CancelOrderRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.CancelOrderRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceCancelOrderRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceCancelOrderRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """CancelOrder asks for an order's cancellation: DELETE /iserver/account/{account_id}/order/{order_id}. Sent once."""
 
     @_abc_1.abstractmethod
     def SearchContracts(
         self,
-        request: _sidecar_service_pb2.SearchContractsRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SearchContractsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceSearchContractsRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceSearchContractsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """SearchContracts finds contracts by symbol or company name: POST /iserver/secdef/search with
         `{"symbol", "name": false, "secType": "STK"}`.
@@ -193,8 +193,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetMarketSnapshot(
         self,
-        request: _sidecar_service_pb2.GetMarketSnapshotRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.GetMarketSnapshotRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceGetMarketSnapshotRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceGetMarketSnapshotRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """GetMarketSnapshot gives quotes: GET /iserver/marketdata/snapshot. IBKR's first answer for a conid has no fields yet:
         ask again.
@@ -203,8 +203,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def PollEvents(
         self,
-        request: _sidecar_service_pb2.PollEventsRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.PollEventsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServicePollEventsRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServicePollEventsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """PollEvents gives the events of a topic after a cursor, `{"events", "next_cursor", "reset_epoch"}`; the next call
         passes `next_cursor` as `since`. Nothing newer is status 204 with the entry `x-bezant-cursor`.
@@ -216,8 +216,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetEventsStatus(
         self,
-        request: _sidecar_service_pb2.GetEventsStatusRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.GetEventsStatusRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceGetEventsStatusRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceGetEventsStatusRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """GetEventsStatus says how the capture of events is doing: connection, buffers, counters.
 
@@ -227,8 +227,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListEventHistory(
         self,
-        request: _sidecar_service_pb2.ListEventHistoryRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.ListEventHistoryRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceListEventHistoryRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceListEventHistoryRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """ListEventHistory gives stored events of a topic, oldest first: `{"topic", "events", "count"}`.
 
@@ -238,8 +238,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetCookieJar(
         self,
-        request: _sidecar_service_pb2.GetCookieJarRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.GetCookieJarRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceGetCookieJarRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceGetCookieJarRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """GetCookieJar shows which cookies of the gateway are held: names and lengths, never a value.
 
@@ -249,8 +249,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def Probe(
         self,
-        request: _sidecar_service_pb2.ProbeRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.ProbeRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+        request: _sidecar_service_pb2.SidecarServiceProbeRequest,
+        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceProbeRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """Probe walks the session step by step (auth status, ssodh/init, tickle, accounts) and gives a verdict.
 

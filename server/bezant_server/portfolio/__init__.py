@@ -1,0 +1,1 @@
+"""PortfolioService: accounts, positions, balances, profit and loss."""
