@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import os
 import platform
-import statistics
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -19,13 +18,13 @@ from pathlib import Path
 
 import httpx
 import uvloop
+from grpc.aio import Channel
 
 from bench import gateway, load, processes
-from bench.load import Figures
+from bench.scenarios import Measure, Scenario, measure, print_heading
 from bezant.v1 import sidecar_service_pb2 as pb
 from bezant.v1.sidecar_service_pb2_grpc import SidecarServiceStub
 
-Measure = Callable[[int, float], Awaitable[Figures]]
 EVENTS = 100
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,15 +40,6 @@ class Ports:
     idle_grpc: int
     paced_front: int
     paced_grpc: int
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Something measured, and what it is held against."""
-
-    name: str
-    subject: Measure
-    baseline: Measure
 
 
 def main() -> None:
@@ -111,11 +101,11 @@ async def bench(connections: list[int], seconds: float, rounds: int, only: str) 
             print(f"{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}")
             print(f"{rounds} rounds of {seconds:g} s; a 100-event answer has {len(body)} bytes")
             print()
-            print(f"{'':34}{'conns':>6}{'req/s':>9}{'p50 ms':>8}{'p99 ms':>8}   {'baseline':>9}{'ratio':>7}")
+            print_heading()
             for scenario in _scenarios(ports, since):
                 if only in scenario.name:
                     for count in connections:
-                        await _measure(scenario, count, seconds, rounds)
+                        await measure(scenario, count, seconds, rounds)
 
 
 async def _captured(port: int) -> tuple[int, bytes]:
@@ -139,8 +129,12 @@ def _scenarios(ports: Ports, last: int) -> list[Scenario]:
         )
 
     def grpc(port: int, call: Callable[[SidecarServiceStub], Awaitable[object]]) -> Measure:
+        def caller(channel: Channel) -> Callable[[], Awaitable[object]]:
+            stub = SidecarServiceStub(channel)
+            return lambda: call(stub)
+
         return lambda connections, seconds: load.over_grpc(
-            f"127.0.0.1:{port}", call, connections=connections, seconds=seconds
+            f"127.0.0.1:{port}", caller, connections=connections, seconds=seconds
         )
 
     hundred = f"/events/orders?since={last - EVENTS}"
@@ -188,27 +182,6 @@ def _scenarios(ports: Ports, last: int) -> list[Scenario]:
         "paced /accounts over unpaced", http(ports.paced_front, "/accounts"), http(ports.front, "/accounts")
     )
     return [*rest, *direct, paced, bare]
-
-
-async def _measure(scenario: Scenario, connections: int, seconds: float, rounds: int) -> None:
-    subjects: list[Figures] = []
-    baselines: list[Figures] = []
-    for _ in range(rounds):
-        baselines.append(await scenario.baseline(connections, seconds))
-        subjects.append(await scenario.subject(connections, seconds))
-    ratio = statistics.median(
-        subject.rate / baseline.rate for subject, baseline in zip(subjects, baselines, strict=True)
-    )
-
-    def median(pick: Callable[[Figures], float], figures: list[Figures]) -> float:
-        return statistics.median(pick(each) for each in figures)
-
-    print(
-        f"{scenario.name:34}{connections:>6}{median(lambda each: each.rate, subjects):>9.0f}"
-        f"{median(lambda each: each.p50, subjects):>8.2f}{median(lambda each: each.p99, subjects):>8.2f}"
-        f"   {median(lambda each: each.rate, baselines):>9.0f}{ratio:>7.2f}",
-        flush=True,
-    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,75 @@ import yaml
 
 from tests.support.certificates import self_signed
 
+ACCOUNT = "DU8730189"
+QUOTED = range(265598, 265608)
+"""Ten conids."""
+QUOTE_FIELDS = (31, 70, 71, 82, 83, 84, 85, 86, 87, 88, 6509)
+PAGES = 10
+"""Full pages of positions, of 100 each."""
+
+
+def _quote(conid: int) -> dict[str, Any]:
+    prices = {
+        "31": "C193.18",
+        "70": "194.40",
+        "71": "191.73",
+        "82": "+1.38",
+        "83": "0.72",
+        "84": "193.06",
+        "86": "193.14",
+    }
+    sizes = {"85": "500", "87": "48.2M", "88": "1,300", "6509": "RpB"}
+    return {"conid": conid, "conidEx": str(conid), "_updated": 1702334859712, "server_id": "q0", **prices, **sizes}
+
+
+def _positions(page: int) -> list[dict[str, Any]]:
+    """A page, complete with definitions; the page behind the last is empty."""
+    numbers = range(page * 100, page * 100 + 100) if page < PAGES else range(0)
+    return [
+        {
+            "acctId": ACCOUNT,
+            "conid": 100_000 + number,
+            "contractDesc": f"B{number}",
+            "position": 100.0 + number,
+            "mktPrice": 454.44000245,
+            "mktValue": 45444.0,
+            "currency": "USD",
+            "avgCost": 437.43,
+            "avgPrice": 437.43,
+            "realizedPnl": 0.0,
+            "unrealizedPnl": 1701.0,
+            "exchs": None,
+            "expiry": None,
+            "putOrCall": None,
+            "multiplier": 0.0,
+            "strike": "0",
+            "exerciseStyle": None,
+            "conExchMap": [],
+            "assetClass": "STK",
+            "undConid": 0,
+            "model": "",
+            "time": 30,
+            "allExchanges": "AMEX,NYSE,CBOE,PHLX,ISE",
+            "listingExchange": "ARCA",
+            "countryCode": "US",
+            "name": f"BENCH {number}",
+            "lastTradingDay": None,
+            "group": None,
+            "sector": None,
+            "sectorGroup": None,
+            "ticker": f"B{number}",
+            "type": "ETF",
+            "hasOptions": True,
+            "fullName": f"B{number}",
+            "isUS": True,
+            "isEventContract": False,
+            "pageSize": 100,
+        }
+        for number in numbers
+    ]
+
+
 ACCOUNTS = json.dumps(
     [
         {
@@ -34,10 +103,13 @@ ACCOUNTS = json.dumps(
 )
 _ANSWERS = {
     "/v1/api/iserver/auth/status": '{"authenticated":true,"connected":true,"competing":false,"message":""}',
-    "/v1/api/tickle": '{"session":"bench","iserver":{"authStatus":{"authenticated":true,"connected":true}}}',
+    "/v1/api/tickle": '{"session":"bench","iserver":{"authStatus":'
+    '{"authenticated":true,"connected":true,"competing":false,"established":true}}}',
     "/v1/api/portfolio/accounts": ACCOUNTS,
     "/v1/api/iserver/accounts": '{"accounts":["DU8730189"],"selectedAccount":"DU8730189"}',
     "/v1/api/iserver/account/orders": '{"orders":[],"snapshot":true}',
+    "/v1/api/iserver/marketdata/snapshot": json.dumps([_quote(conid) for conid in QUOTED]),
+    **{f"/v1/api/portfolio/{ACCOUNT}/positions/{page}": json.dumps(_positions(page)) for page in range(PAGES + 1)},
 }
 ORDER_FRAME = {
     "topic": "sor",
@@ -109,7 +181,10 @@ def config(directory: Path, *, port: int, socket_port: int) -> Path:
         "@type": f"{http}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "gateway",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
+        "route_config": {
+            "max_direct_response_body_size_bytes": 1024 * 1024,
+            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}],
+        },
         "http_filters": [
             {
                 "name": "envoy.filters.http.router",

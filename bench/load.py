@@ -11,7 +11,6 @@ from typing import cast
 
 import grpc.aio
 
-from bezant.v1.sidecar_service_pb2_grpc import SidecarServiceStub
 from bezant_server.cpapi.tls import client_context
 
 WARM_UP_SECONDS = 0.5
@@ -43,19 +42,18 @@ async def over_http(port: int, path: str, *, connections: int, seconds: float, t
 
 
 async def over_grpc(
-    target: str, call: Callable[[SidecarServiceStub], Awaitable[object]], *, connections: int, seconds: float
+    target: str,
+    call: Callable[[grpc.aio.Channel], Callable[[], Awaitable[object]]],
+    *,
+    connections: int,
+    seconds: float,
 ) -> Figures:
-    """Load an RPC; every caller has a channel of its own."""
+    """Load an RPC; every caller has a channel of its own, from which `call` makes what it asks again and again."""
     channels = [
         grpc.aio.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)]) for _ in range(connections)
     ]
     try:
-        stubs = [SidecarServiceStub(channel) for channel in channels]
-
-        def caller(stub: SidecarServiceStub) -> Callable[[], Awaitable[object]]:
-            return lambda: call(stub)
-
-        return await _run([caller(stub) for stub in stubs], seconds)
+        return await _run([call(channel) for channel in channels], seconds)
     finally:
         await asyncio.gather(*(channel.close() for channel in channels))
 

@@ -125,6 +125,7 @@ class Status:
 
     Attributes:
         whole: an answer that says everything, rather than a frame with what has changed.
+        gateway_mac: hardware address of the machine that the gateway runs on.
         said: the gateway's own words, if it has any.
     """
 
@@ -134,6 +135,7 @@ class Status:
     established: bool | None = None
     server_name: str | None = None
     server_version: str | None = None
+    gateway_mac: str | None = None
     said: str | None = None
     whole: bool = False
 
@@ -451,5 +453,6 @@ def _merged(known: Status, heard: Status) -> Status:
         established=established,
         server_name=known.server_name if heard.server_name is None else heard.server_name,
         server_version=known.server_version if heard.server_version is None else heard.server_version,
+        gateway_mac=known.gateway_mac if heard.gateway_mac is None else heard.gateway_mac,
         said=known.said if heard.said is None else heard.said,
     )

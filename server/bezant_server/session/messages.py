@@ -121,4 +121,6 @@ def _brokerage(status: Status) -> pb.BrokerageSession:
         connected=status.connected,
         established=status.established,
         competing=status.competing,
+        message=status.said or "",
+        gateway_mac=status.gateway_mac or "",
     )

@@ -50,6 +50,7 @@ def status(answer: object, *, whole: bool) -> Status:
         established=_boolean(answer, "established"),
         server_name=_text(server, "serverName"),
         server_version=_text(server, "serverVersion"),
+        gateway_mac=_text(answer, "MAC"),
         said=said[:_SAID_CHARS] if said else None,
         whole=whole,
     )

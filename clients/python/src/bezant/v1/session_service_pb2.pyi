@@ -257,6 +257,8 @@ class BrokerageSession(_message.Message):
     CONNECTED_FIELD_NUMBER: _builtins.int
     ESTABLISHED_FIELD_NUMBER: _builtins.int
     COMPETING_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    GATEWAY_MAC_FIELD_NUMBER: _builtins.int
     authenticated: _builtins.bool
     """Whether it is authenticated."""
     connected: _builtins.bool
@@ -265,6 +267,12 @@ class BrokerageSession(_message.Message):
     """Whether its account information has arrived."""
     competing: _builtins.bool
     """Whether another program uses it."""
+    message: _builtins.str
+    """The gateway's own words about it; empty when it has none."""
+    gateway_mac: _builtins.str
+    """The hardware address of the machine that the gateway runs on, by which IBKR's support tells gateways apart; empty
+    while unknown.
+    """
     def __init__(
         self,
         *,
@@ -272,10 +280,12 @@ class BrokerageSession(_message.Message):
         connected: _builtins.bool | None = ...,
         established: _builtins.bool | None = ...,
         competing: _builtins.bool | None = ...,
+        message: _builtins.str = ...,
+        gateway_mac: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_authenticated", b"_authenticated", "_competing", b"_competing", "_connected", b"_connected", "_established", b"_established", "authenticated", b"authenticated", "competing", b"competing", "connected", b"connected", "established", b"established"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_authenticated", b"_authenticated", "_competing", b"_competing", "_connected", b"_connected", "_established", b"_established", "authenticated", b"authenticated", "competing", b"competing", "connected", b"connected", "established", b"established"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_authenticated", b"_authenticated", "_competing", b"_competing", "_connected", b"_connected", "_established", b"_established", "authenticated", b"authenticated", "competing", b"competing", "connected", b"connected", "established", b"established", "gateway_mac", b"gateway_mac", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__authenticated: _TypeAlias = _typing.Literal["authenticated"]  # noqa: Y015
     _WhichOneofArgType__authenticated: _TypeAlias = _typing.Literal["_authenticated", b"_authenticated"]  # noqa: Y015
