@@ -10,6 +10,7 @@ from functools import partial
 
 from bezant.v1 import (
     gateway_service_pb2_grpc,
+    orders_service_pb2_grpc,
     portfolio_service_pb2_grpc,
     session_service_pb2_grpc,
     sidecar_service_pb2,
@@ -21,6 +22,7 @@ from bezant_server.cpapi.client import CpapiClient, NoPacing
 from bezant_server.cpapi.jar import CookieJar
 from bezant_server.cpapi.pacing import build as pacing_build
 from bezant_server.events import build as events_build
+from bezant_server.orders.build import Orders
 from bezant_server.portfolio.service import PortfolioService
 from bezant_server.rpc.deadlines import default_secs
 from bezant_server.rpc.interceptor import CallInterceptor
@@ -96,6 +98,8 @@ async def serve(settings: Settings) -> None:
         server.add(session_service_pb2_grpc, "SessionService", session.service(keeper, gateway))
 
         typed = session.typed(keeper, gateway)
+        orders = Orders(typed, events.report)
+        server.add(orders_service_pb2_grpc, "OrdersService", orders.service)
         server.add(portfolio_service_pb2_grpc, "PortfolioService", PortfolioService(typed))
         port = server.listen(settings.grpc_bind)
         if settings.envoy_socket is not None:
@@ -108,11 +112,12 @@ async def serve(settings: Settings) -> None:
             extra={"host": settings.grpc_bind.host, "port": port, "gateway": str(settings.gateway_url)},
         )
         async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(keeper.run()), tasks.create_task(events.run())]
+            background = [tasks.create_task(part) for part in (keeper.run(), events.run(), orders.run())]
             await stop.wait()
             _log.info("stopping")
             session.close()
             await server.stop(settings.shutdown_grace_secs)
+            await orders.drain(settings.shutdown_grace_secs)
             for task in background:
                 task.cancel()
         _log.info("stopped")

@@ -16,7 +16,8 @@ test holds it against this module.
     │   ├── UpstreamUnreachable, UpstreamTimeout, UpstreamHttpError
     │   ├── UpstreamStatus, UpstreamClientError
     │   ├── UpstreamDecodeError, UpstreamApiError, UpstreamNotPrimed
-    │   └── AccountNotFound, ContractNotFound
+    │   ├── AccountNotFound, ContractNotFound
+    │   └── OrderNotFound, OrderNotOpen, OrderNotEditable, OrderRefused, ReplyExpired
     ├── EventsDisabled, EventsHistoryDisabled, EventsSubscribeFailed, CursorExpired
     └── Internal                    internal
 """
@@ -347,6 +348,46 @@ class ContractNotFound(UpstreamError):
     code = "contract_not_found"
     http_status = 404
     grpc_status = StatusCode.NOT_FOUND
+
+
+class OrderNotFound(UpstreamError):
+    """This session knows no such order."""
+
+    code = "order_not_found"
+    http_status = 404
+    grpc_status = StatusCode.NOT_FOUND
+
+
+class OrderNotOpen(UpstreamError):
+    """The order is filled or cancelled already."""
+
+    code = "order_not_open"
+    http_status = 409
+    grpc_status = StatusCode.FAILED_PRECONDITION
+
+
+class OrderNotEditable(UpstreamError):
+    """IBKR does not let this session change the order."""
+
+    code = "order_not_editable"
+    http_status = 409
+    grpc_status = StatusCode.FAILED_PRECONDITION
+
+
+class OrderRefused(UpstreamError):
+    """IBKR would not take the order. Nothing was placed."""
+
+    code = "order_refused"
+    http_status = 409
+    grpc_status = StatusCode.FAILED_PRECONDITION
+
+
+class ReplyExpired(UpstreamError):
+    """The question about an order is not open any more. Nothing was placed."""
+
+    code = "reply_expired"
+    http_status = 409
+    grpc_status = StatusCode.FAILED_PRECONDITION
 
 
 class EventsDisabled(BezantError):

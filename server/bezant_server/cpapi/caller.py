@@ -18,6 +18,7 @@ class Caller:
         max_age_secs: an answer this old will do; 0 asks for a fresh one; None leaves it to the server.
         queued_secs: how long its calls have waited before they were sent, filled in on the way.
         age_secs: how old the answer given is, when it is an earlier one.
+        changes_sent: how many of its changes have been handed to the transport: those cannot be called back.
     """
 
     name: str = ""
@@ -25,6 +26,7 @@ class Caller:
     max_age_secs: float | None = None
     queued_secs: float = 0.0
     age_secs: float | None = None
+    changes_sent: int = 0
 
     def headers(self) -> list[tuple[str, str]]:
         """What its answer says of its waiting: X-Bezant-Queued-Ms beyond 100 ms, Age when it is an earlier answer."""

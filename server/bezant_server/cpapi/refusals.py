@@ -83,13 +83,39 @@ def _not_primed(refused: Refused) -> BezantError:
     return errors.UpstreamNotPrimed(f"the gateway wants its account list asked for first{_said(refused)}")
 
 
+def _order_not_found(refused: Refused) -> BezantError:
+    return errors.OrderNotFound(f"this session knows no such order{_said(refused)}")
+
+
+def _order_not_open(refused: Refused) -> BezantError:
+    return errors.OrderNotOpen(f"the order is not open any more{_said(refused)}")
+
+
+def _order_not_editable(refused: Refused) -> BezantError:
+    return errors.OrderNotEditable(f"IBKR does not let this session change the order{_said(refused)}")
+
+
+def _order_refused(refused: Refused) -> BezantError:
+    return errors.OrderRefused(f"IBKR refuses{_said(refused)}")
+
+
 _ANY = ".*"
+_ORDER = r"/iserver/account/[^/]+/order/[^/]+"
+_NO_ORDER = r"does(n't| not) exist|not found|no such order"
+_CLOSED = r"\b(filled|cancell?ed)\b"
+_LOCKED = r"can ?not be modified|not editable|not allowed|different (user|session|client)"
 
 REFUSALS: tuple[_Row, ...] = (
     #    path                                      statuses       text              meaning
     _row(r"/iserver/.*", "400 500 200", r"query /accounts first", _not_primed),
     _row(r"/(portfolio2?|pa|iserver/account|acesws)/.*", "400 401 403 500 503", _ANY, _account, strangers_only=True),
     _row(r"/portfolio2?/[^/]+(/.*)?", "503", r"^$|service unavailable", _not_primed),
+    _row(r"/iserver/account/order/status/[^/]+", "400 503", _ANY, _order_not_found),
+    _row(_ORDER, "200 400 404 500", _NO_ORDER, _order_not_found),
+    _row(_ORDER, "200 400 500", _CLOSED, _order_not_open),
+    _row(_ORDER, "200 400 403 500", _LOCKED, _order_not_editable),
+    _row(r"/iserver/account/[^/]+/orders/whatif", "200 400 500", _ANY, _order_refused),
+    _row(r"/iserver/notification", "200 400 500", _ANY, _order_refused),
     _row(r"/iserver/account", "500", r"unknown account", _account),
     _row(
         r"/iserver/account/[^/]+/(summary|balances|margins|market_value|available_funds)(/.*)?", "400", _ANY, _account

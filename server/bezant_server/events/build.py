@@ -22,7 +22,7 @@ from bezant_server.events.numbering import Numbering
 from bezant_server.events.ring import Event
 from bezant_server.events.status import StatusReport
 from bezant_server.events.store import Retention, Store, StoreUnusable
-from bezant_server.events.topics import GAP, MARKETDATA, ORDERS, PNL, Topics
+from bezant_server.events.topics import GAP, MARKETDATA, ORDER_OUTCOMES, ORDERS, PNL, Topics
 
 _log = logging.getLogger(__name__)
 
@@ -103,6 +103,10 @@ class Capture:
         """Have a fresh socket: another brokerage session has begun."""
         self._connector.replace()
 
+    def report(self, frame: bytes) -> None:
+        """Take in a frame of the topic `order_outcomes`, which the server itself makes."""
+        self.topics.publish(ORDER_OUTCOMES, frame)
+
     def hold_socket(self) -> None:
         """Open no socket until another session has begun."""
         self._connector.hold()
@@ -128,6 +132,9 @@ class NoCapture:
 
     def replace_socket(self) -> None:
         """There is none."""
+
+    def report(self, frame: bytes) -> None:
+        """Nobody follows events."""
 
     def hold_socket(self) -> None:
         """There is none."""

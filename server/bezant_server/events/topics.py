@@ -12,6 +12,8 @@ from bezant_server.events.ring import Event, Ring
 ORDERS = "orders"
 PNL = "pnl"
 GAP = "gap"
+ORDER_OUTCOMES = "order_outcomes"
+"""What became of orders whose answer was lost; the server itself tells."""
 MARKETDATA = "marketdata"
 """The family of market-data topics; a topic of it is `marketdata:<conid>`."""
 

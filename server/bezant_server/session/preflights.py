@@ -69,6 +69,13 @@ class Preflights:
         self._done.clear()
         self._running.clear()
 
+    def is_first(self, name: str) -> bool:
+        """Whether this is the first time in this session that something of that name is asked."""
+        key = (name, "")
+        first = key not in self._done
+        self._done.add(key)
+        return first
+
     async def ensure(self, client: CpapiClient, path: str, *, symbol: str = "") -> None:
         """Make the call unless this session has had it.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from enum import Enum, auto
 from typing import Any
@@ -13,12 +13,16 @@ from bezant_server.cpapi import caller as callers
 from bezant_server.cpapi import document, refusals
 from bezant_server.cpapi.client import CpapiClient
 from bezant_server.cpapi.messages import UpstreamResponse
-from bezant_server.errors import UpstreamNotPrimed, UpstreamTimeout
+from bezant_server.errors import AccountNotFound, UpstreamNotPrimed, UpstreamTimeout
 from bezant_server.session import preflights
 from bezant_server.session.keeper import SessionKeeper
 from bezant_server.session.preflights import Preflights
 
 _NO_DEADLINE_SECS = 30.0
+_SETTLING_TRIES = 3
+_SETTLING_SECS = 1.0
+_LEAST_SECS = 2 * _SETTLING_SECS
+"""A caller with less time than this gets the empty answer rather than none."""
 
 
 class Need(Enum):
@@ -88,6 +92,36 @@ class TypedGateway:
                 await self.prepare(need, wait_secs=self._connect_secs)
                 return self._understood(await self._ask(method, path, pairs, body), path, account)
 
+    async def read_settled(
+        self,
+        path: str,
+        *,
+        is_empty: Callable[[Any], bool],
+        query: Iterable[tuple[str, str]] = (),
+        account: str = "",
+        always: bool = False,
+    ) -> Any:
+        """As `read`, for a path whose first answer in a session is empty while the gateway begins to load.
+
+        Args:
+            path: below the API's base path.
+            is_empty: whether an answer has nothing in it.
+            query: pairs to encode.
+            account: that the path is about, if it is about one.
+            always: whether an empty answer is doubted at any time, rather than as the session's first.
+        """
+        pairs = list(query)
+        async with _within_deadline():
+            for _ in range(_SETTLING_TRIES):
+                doubted = self._prepared.is_first(f"{path} {pairs}") or always
+                answer = await self.read(path, query=pairs, account=account)
+                if not (doubted and is_empty(answer)):
+                    break
+                if remaining_secs() < _LEAST_SECS:
+                    break
+                await asyncio.sleep(_SETTLING_SECS)
+        return answer
+
     async def change(
         self,
         method: str,
@@ -102,7 +136,9 @@ class TypedGateway:
 
         Args: as `read`.
         """
-        return self._understood(await self.send(method, path, query=query, body=body, need=need), path, account)
+        return self._understood(
+            await self.send(method, path, query=query, body=body, need=need, account=account), path, account
+        )
 
     async def send(
         self,
@@ -112,14 +148,17 @@ class TypedGateway:
         query: Iterable[tuple[str, str]] = (),
         body: object = None,
         need: Need = Need.BROKERAGE,
+        account: str = "",
     ) -> UpstreamResponse:
         """The answer to a change as it came, whatever it says; sent once.
 
         Raises:
-            SessionNotReady, RateLimited, UpstreamUnreachable: it was not sent.
+            AccountNotFound, SessionNotReady, RateLimited, UpstreamUnreachable: it was not sent.
             UpstreamTimeout, UpstreamHttpError: it was sent, and what came of it is unknown.
         """
         await self.prepare(need, wait_secs=0.0)
+        if self._is_stranger(account):
+            raise AccountNotFound(f"the login has no account {account}")
         return await self._client.call(method, path, query=query, body=_json(body))
 
     async def prepare(self, need: Need, *, wait_secs: float) -> None:

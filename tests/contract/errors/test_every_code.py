@@ -28,7 +28,16 @@ from tests.support.grpc_errors import error_info, violated_fields
 from tests.support.scripted_gateway import CLOSE, Answer, Arrival, ScriptedGateway, answer, json_answer
 from tests.unit.test_errors import documented
 
-TYPED_ONLY = {"upstream_not_primed", "account_not_found", "contract_not_found"}
+TYPED_ONLY = {
+    "account_not_found",
+    "contract_not_found",
+    "order_not_editable",
+    "order_not_found",
+    "order_not_open",
+    "order_refused",
+    "reply_expired",
+    "upstream_not_primed",
+}
 TESTED_ELSEWHERE = {"invalid_base_url", "internal", "rate_limited", "session_not_ready", *TYPED_ONLY}
 STATUS = ("POST", "/v1/api/iserver/auth/status")
 Code = grpc.StatusCode

@@ -188,6 +188,7 @@ class Pacer:
             await self._turn(ticket)
         finally:
             caller.queued_secs += self._clock() - began
+        caller.changes_sent += 1
         return await self._outliving.see_through(request, self._changing(request, ticket))
 
     async def _changing(self, request: UpstreamRequest, ticket: Ticket) -> UpstreamResponse:
