@@ -47,7 +47,11 @@ class Paging:
     def cut(self, elements: Sequence[Element]) -> Page[Element]:
         """The page out of the whole list."""
         end = self.offset + self.size
-        return Page(elements[self.offset : end], _token(end, self.request) if end < len(elements) else "")
+        return Page(elements[self.offset : end], self.next_token() if end < len(elements) else "")
+
+    def next_token(self) -> str:
+        """The token of the page behind this one, if there is one."""
+        return _token(self.offset + self.size, self.request)
 
 
 def paging(checks: Checks, *, page_size: int, page_token: str, request: str) -> Paging:

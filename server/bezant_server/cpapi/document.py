@@ -19,8 +19,12 @@ from bezant_server.cpapi import decimals
 from bezant_server.errors import UpstreamDecodeError
 
 _AMOUNT = re.compile(r"(.*?[0-9.])\s*([A-Z]{3,10})?")
+_NO_NUMBER = frozenset({"n/a", "na", "none", "null", "-", "--"})
+"""How IBKR says in text that there is no number (its examples)."""
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _LARGEST = 2**63 - 1
+_FIRST_MS = 100_000_000_000
+"""In milliseconds the year 1973; in seconds the year 5138."""
 _LAST_MS = 253_402_300_799_999
 """The last millisecond of the year 9999, beyond which a Timestamp cannot be."""
 
@@ -121,6 +125,8 @@ class Row:
             number = decimals.plain(value)
             return None if number is None else Amount(number, "")
         if isinstance(value, str):
+            if value.strip().lower() in _NO_NUMBER:
+                return None
             match = _AMOUNT.fullmatch(value.strip())
             number = decimals.read(match[1]) if match else None
             if match and number is not None:
@@ -160,11 +166,13 @@ class Row:
         raise self._wrong(name, "true or false", value)
 
     def moment(self, *names: str) -> Timestamp | None:
-        """A time, given as milliseconds since 1970; 0 counts as absent."""
+        """A time since 1970, given in milliseconds, or in seconds where the number is too small; 0 is absent."""
         name, value = self._first(names)
         milliseconds = self.integer(*names)
         if not milliseconds:
             return None
+        if 0 < milliseconds < _FIRST_MS:
+            milliseconds *= 1000
         if not 0 < milliseconds <= _LAST_MS:
             raise self._wrong(name, "milliseconds since 1970", value)
         moment = Timestamp()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bezant_server.paper.api.accounts import AccountsApi
+from bezant_server.paper.api.analyst import AnalystApi
 from bezant_server.paper.api.contracts import ContractsApi
 from bezant_server.paper.api.marketdata import MarketDataApi
 from bezant_server.paper.api.orders import OrdersApi
@@ -129,6 +130,7 @@ def api_app(gateway: Gateway, fields: FieldTable, sockets: Sockets) -> web.Appli
         session_api,
         AccountsApi(gateway),
         PortfolioApi(gateway),
+        AnalystApi(gateway),
         OrdersApi(gateway),
         MarketDataApi(gateway, fields),
         ContractsApi(gateway),

@@ -111,6 +111,14 @@ class Book:
                 if instrument := universe.get(conid):
                     account.positions[conid] = Position(instrument, quantity, price)
 
+    def open_account(self, account_id: str) -> None:
+        """Another account, with nothing but cash."""
+        self.accounts[account_id] = Account(account_id, {BASE_CURRENCY: 10_000.0})
+
+    def hold(self, account_id: str, instrument: Instrument, *, quantity: float, price: float) -> None:
+        """A position that an account has from the start."""
+        self.accounts[account_id].positions[instrument.conid] = Position(instrument, quantity, price)
+
     def mark(self, instrument: Instrument) -> float:
         """The mark price now."""
         return self._market.quote(instrument, self._market.step_at(self._clock.now())).mark
@@ -137,6 +145,10 @@ class Book:
             account.day_start_value = at_open.net_liquidation
         worth = self._worth(account, self.mark)
         return replace(worth, daily_pnl=worth.net_liquidation - account.day_start_value)
+
+    def net_liquidation_at(self, account: Account, when: float) -> float:
+        """What the account, as it is, would have been worth at a moment."""
+        return self._worth(account, lambda instrument: self._market.last_before(instrument, when)).net_liquidation
 
     def fill(
         self,

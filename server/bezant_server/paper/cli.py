@@ -66,6 +66,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long after connecting a WebSocket is greeted (default: %(default)g)",
     )  # fmt: skip
     parser.add_argument(
+        "--extra-accounts",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="open so many more accounts (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--extra-positions", type=_count, default=0, metavar="N",
+        help="list so many more stocks, and hold each in the first account (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
         "--stale-reply-status", type=int, choices=(400, 503), default=400,
         help="what a reply to a question that is no longer open gets (default: %(default)s)",
     )  # fmt: skip
@@ -88,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
         init_delay=args.init_delay,
         greeting_delay=args.greeting_delay,
         stale_reply_status=args.stale_reply_status,
+        extra_accounts=args.extra_accounts,
+        extra_positions=args.extra_positions,
     )
     return asyncio.run(
         _serve(
@@ -182,6 +195,12 @@ def _positive(text: str) -> float:
     if not value:
         raise argparse.ArgumentTypeError("must be above 0")
     return value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 99999")
+    return int(text)
 
 
 def _not_negative(text: str) -> float:

@@ -36,6 +36,8 @@ class Options:
     init_delay: float = 0.0
     greeting_delay: float = 0.05
     stale_reply_status: int = 400
+    extra_accounts: int = 0
+    extra_positions: int = 0
 
 
 class Gateway:
@@ -44,11 +46,15 @@ class Gateway:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.clock = Clock(start=options.start, speed=options.speed)
-        self.universe = Universe(self.clock.start)
+        self.universe = Universe(self.clock.start, extra_stocks=options.extra_positions)
         self.market = Market(self.universe, seed=options.seed, start=self.clock.start)
         self.session = Session(self.clock, default_account=DEFAULT_ACCOUNT, primed=options.primed)
         self.session.init_delay = options.init_delay
         self.book = Book(self.universe, self.market, self.clock)
+        for number in range(options.extra_accounts):
+            self.book.open_account(f"DU9{number:06}")
+        for stock in self.universe.extra_stocks:
+            self.book.hold(DEFAULT_ACCOUNT, stock, quantity=10.0, price=stock.price)
         self.history = History(self.market, self.clock)
         self.hours = TradingHours(real=options.market_hours)
         self.desk = OrderDesk(

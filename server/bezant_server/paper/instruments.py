@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 _OPTION_BASE = 600_000_000
+_EXTRA_BASE = 700_000_000
 _OPTION_MONTHS = 3
 _STRIKES_EACH_SIDE = 10
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -139,12 +140,17 @@ ES_UNDERLYING = Instrument(
 class Universe:
     """Every instrument the gateway knows, by conid and by symbol."""
 
-    def __init__(self, start: float) -> None:
-        """Make the universe as of the virtual time `start`: futures and options that have not expired."""
+    def __init__(self, start: float, *, extra_stocks: int = 0) -> None:
+        """Make the universe as of the virtual time `start`: futures and options that have not expired.
+
+        `extra_stocks` are so many more stocks, without a company behind them.
+        """
         today = datetime.fromtimestamp(start, UTC).date()
         self._by_conid: dict[int, Instrument] = {}
         self._pairs = {(pair.symbol, pair.currency): pair for pair in _PAIRS}
+        self.extra_stocks = tuple(_extra_stock(number) for number in range(extra_stocks))
         self._add(_STOCKS)
+        self._add(self.extra_stocks)
         self._add(_PAIRS)
         self._add((_INDEX, ES_UNDERLYING))
         self._add(_futures(today))
@@ -183,6 +189,12 @@ class Universe:
     def _add(self, instruments: Iterable[Instrument]) -> None:
         for instrument in instruments:
             self._by_conid[instrument.conid] = instrument
+
+
+def _extra_stock(number: int) -> Instrument:
+    return Instrument(
+        _EXTRA_BASE + number, f"X{number:05}", "STK", f"EXTRA COMPANY {number}", 10.0 + number % 200, listing="NYSE"
+    )
 
 
 def _pair_name(instrument: Instrument) -> str:

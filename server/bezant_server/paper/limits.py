@@ -52,6 +52,7 @@ class Pacing:
             _limit("GET", r"^/iserver/scanner/params/?$", 1, 900),
             _limit("POST", r"^/iserver/scanner/run/?$", 1, 1),
             _limit("POST", r"^/pa/performance/?$", 1, 900),
+            _limit("POST", r"^/pa/allperiods/?$", 1, 900),
             _limit("POST", r"^/pa/summary/?$", 1, 900),
             _limit("POST", r"^/pa/transactions/?$", 1, 900),
             _limit("GET", r"^/portfolio/accounts/?$", 1, 5),

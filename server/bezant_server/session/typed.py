@@ -157,7 +157,7 @@ class TypedGateway:
             UpstreamTimeout, UpstreamHttpError: it was sent, and what came of it is unknown.
         """
         await self.prepare(need, wait_secs=0.0)
-        if self._is_stranger(account):
+        if self.is_stranger(account):
             raise AccountNotFound(f"the login has no account {account}")
         return await self._client.call(method, path, query=query, body=_json(body))
 
@@ -180,9 +180,10 @@ class TypedGateway:
             await self._prepared.ensure(self._client, preflights.SEARCH, symbol=symbol)
 
     def _understood(self, response: UpstreamResponse, path: str, account: str) -> Any:
-        return refusals.read(response, path, stranger=self._is_stranger(account))
+        return refusals.read(response, path, stranger=self.is_stranger(account))
 
-    def _is_stranger(self, account: str) -> bool:
+    def is_stranger(self, account: str) -> bool:
+        """Whether an account is known not to be the login's."""
         snapshot = self._keeper.snapshot
         known = snapshot.accounts.accounts
         return bool(account and known and snapshot.logged_in and account not in known)

@@ -6,10 +6,11 @@ from typing import Any
 
 from aiohttp import web
 
+from bezant_server.paper import balances
 from bezant_server.paper.accounts import brokerage_accounts
 from bezant_server.paper.book import Account
 from bezant_server.paper.gateway import Gateway
-from bezant_server.paper.http import ApiError, Route, json_response, read_object
+from bezant_server.paper.http import ApiError, Handler, Route, json_response, read_object
 from bezant_server.paper.session import BrokerageSession
 from bezant_server.paper.statements import pnl
 
@@ -42,6 +43,10 @@ class AccountsApi:
             Route("GET", "/iserver/account/search/{pattern}", self.search),
             Route("POST", "/iserver/dynaccount", self.dynamic_account),
             Route("GET", "/iserver/account/{account}/summary", self.summary),
+            *(
+                Route("GET", f"/iserver/account/{{account}}/summary/{name}", self._page(page))
+                for name, page in balances.PAGES.items()
+            ),
         ]
 
     async def accounts(self, _request: web.Request) -> web.Response:
@@ -72,10 +77,20 @@ class AccountsApi:
         raise ApiError(401, "Unauthorized")
 
     async def summary(self, request: web.Request) -> web.Response:
+        return json_response(_summary(self._gateway, self._account(request)))
+
+    def _page(self, page: balances.Page) -> Handler:
+        async def answer(request: web.Request) -> web.Response:
+            return json_response(page(self._gateway, self._account(request)))
+
+        return answer
+
+    def _account(self, request: web.Request) -> Account:
+        brokerage_of(self._gateway)
         account = self._gateway.book.accounts.get(request.match_info["account"])
         if account is None:
             raise ApiError(400, "Bad Request: unknown account")
-        return json_response(_summary(self._gateway, account))
+        return account
 
 
 def _summary(gateway: Gateway, account: Account) -> dict[str, Any]:

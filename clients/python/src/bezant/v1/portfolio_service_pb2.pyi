@@ -3,10 +3,13 @@
 isort:skip_file
 """
 
+from bezant.v1 import types_pb2 as _types_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +20,86 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _AccountSegment:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AccountSegmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccountSegment.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACCOUNT_SEGMENT_UNSPECIFIED: _AccountSegment.ValueType  # 0
+    """A part that this server does not know: see the raw name."""
+    ACCOUNT_SEGMENT_TOTAL: _AccountSegment.ValueType  # 1
+    """The whole account."""
+    ACCOUNT_SEGMENT_SECURITIES: _AccountSegment.ValueType  # 2
+    """Securities."""
+    ACCOUNT_SEGMENT_COMMODITIES: _AccountSegment.ValueType  # 3
+    """Commodities."""
+    ACCOUNT_SEGMENT_CRYPTO: _AccountSegment.ValueType  # 4
+    """Cryptocurrencies."""
+
+class AccountSegment(_AccountSegment, metaclass=_AccountSegmentEnumTypeWrapper):
+    """AccountSegment is a part of an account."""
+
+ACCOUNT_SEGMENT_UNSPECIFIED: AccountSegment.ValueType  # 0
+"""A part that this server does not know: see the raw name."""
+ACCOUNT_SEGMENT_TOTAL: AccountSegment.ValueType  # 1
+"""The whole account."""
+ACCOUNT_SEGMENT_SECURITIES: AccountSegment.ValueType  # 2
+"""Securities."""
+ACCOUNT_SEGMENT_COMMODITIES: AccountSegment.ValueType  # 3
+"""Commodities."""
+ACCOUNT_SEGMENT_CRYPTO: AccountSegment.ValueType  # 4
+"""Cryptocurrencies."""
+Global___AccountSegment: _TypeAlias = AccountSegment  # noqa: Y015
+
+class _PerformancePeriod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PerformancePeriodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PerformancePeriod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PERFORMANCE_PERIOD_UNSPECIFIED: _PerformancePeriod.ValueType  # 0
+    """The same as YEAR."""
+    PERFORMANCE_PERIOD_DAY: _PerformancePeriod.ValueType  # 1
+    """The last day."""
+    PERFORMANCE_PERIOD_WEEK: _PerformancePeriod.ValueType  # 2
+    """Seven days."""
+    PERFORMANCE_PERIOD_MONTH_TO_DATE: _PerformancePeriod.ValueType  # 3
+    """Since the month began."""
+    PERFORMANCE_PERIOD_MONTH: _PerformancePeriod.ValueType  # 4
+    """A month."""
+    PERFORMANCE_PERIOD_QUARTER: _PerformancePeriod.ValueType  # 5
+    """Three months."""
+    PERFORMANCE_PERIOD_HALF_YEAR: _PerformancePeriod.ValueType  # 6
+    """Six months."""
+    PERFORMANCE_PERIOD_YEAR_TO_DATE: _PerformancePeriod.ValueType  # 7
+    """Since the year began."""
+    PERFORMANCE_PERIOD_YEAR: _PerformancePeriod.ValueType  # 8
+    """A year."""
+
+class PerformancePeriod(_PerformancePeriod, metaclass=_PerformancePeriodEnumTypeWrapper):
+    """PerformancePeriod is how far back a performance reaches."""
+
+PERFORMANCE_PERIOD_UNSPECIFIED: PerformancePeriod.ValueType  # 0
+"""The same as YEAR."""
+PERFORMANCE_PERIOD_DAY: PerformancePeriod.ValueType  # 1
+"""The last day."""
+PERFORMANCE_PERIOD_WEEK: PerformancePeriod.ValueType  # 2
+"""Seven days."""
+PERFORMANCE_PERIOD_MONTH_TO_DATE: PerformancePeriod.ValueType  # 3
+"""Since the month began."""
+PERFORMANCE_PERIOD_MONTH: PerformancePeriod.ValueType  # 4
+"""A month."""
+PERFORMANCE_PERIOD_QUARTER: PerformancePeriod.ValueType  # 5
+"""Three months."""
+PERFORMANCE_PERIOD_HALF_YEAR: PerformancePeriod.ValueType  # 6
+"""Six months."""
+PERFORMANCE_PERIOD_YEAR_TO_DATE: PerformancePeriod.ValueType  # 7
+"""Since the year began."""
+PERFORMANCE_PERIOD_YEAR: PerformancePeriod.ValueType  # 8
+"""A year."""
+Global___PerformancePeriod: _TypeAlias = PerformancePeriod  # noqa: Y015
 
 @_typing.final
 class Account(_message.Message):
@@ -30,6 +113,19 @@ class Account(_message.Message):
     ALIAS_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
+    TRADING_TYPE_FIELD_NUMBER: _builtins.int
+    BUSINESS_TYPE_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    IB_ENTITY_FIELD_NUMBER: _builtins.int
+    CUSTOMER_TYPE_FIELD_NUMBER: _builtins.int
+    CLEARING_STATUS_FIELD_NUMBER: _builtins.int
+    OPENED_AT_FIELD_NUMBER: _builtins.int
+    BROKERAGE_ACCESS_FIELD_NUMBER: _builtins.int
+    IS_ADVISOR_FIELD_NUMBER: _builtins.int
+    NO_CLIENT_TRADING_FIELD_NUMBER: _builtins.int
+    TRACKS_VIRTUAL_FX_FIELD_NUMBER: _builtins.int
+    PARENT_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Its id, such as U1234567; DU… and DF… are paper accounts."""
     title: _builtins.str
@@ -42,6 +138,34 @@ class Account(_message.Message):
     """Its base currency, such as USD."""
     type: _builtins.str
     """IBKR's type of account, such as INDIVIDUAL, or DEMO for a paper account."""
+    trading_type: _builtins.str
+    """What it may trade, in IBKR's code, such as STKNOPT."""
+    business_type: _builtins.str
+    """IBKR's kind of business, such as INDEPENDENT."""
+    category: _builtins.str
+    """IBKR's category; empty without one."""
+    ib_entity: _builtins.str
+    """The company of IBKR's that carries it, such as IBLLC-US."""
+    customer_type: _builtins.str
+    """Who owns it, such as INDIVIDUAL."""
+    clearing_status: _builtins.str
+    """O open, P pending, N new, A abandoned, C closed, R rejected."""
+    brokerage_access: _builtins.bool
+    """Whether it can be traded through the brokerage session."""
+    is_advisor: _builtins.bool
+    """Whether it is an advisor's."""
+    no_client_trading: _builtins.bool
+    """Whether its owner may not trade, but only the advisor."""
+    tracks_virtual_fx: _builtins.bool
+    """Whether virtual currency positions are kept for it."""
+    parent_account_id: _builtins.str
+    """The account that it belongs to; empty without one."""
+    description: _builtins.str
+    """IBKR's description: its id or alias."""
+    @_builtins.property
+    def opened_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was opened."""
+
     def __init__(
         self,
         *,
@@ -51,12 +175,40 @@ class Account(_message.Message):
         alias: _builtins.str = ...,
         currency_code: _builtins.str = ...,
         type: _builtins.str = ...,
+        trading_type: _builtins.str = ...,
+        business_type: _builtins.str = ...,
+        category: _builtins.str = ...,
+        ib_entity: _builtins.str = ...,
+        customer_type: _builtins.str = ...,
+        clearing_status: _builtins.str = ...,
+        opened_at: _timestamp_pb2.Timestamp | None = ...,
+        brokerage_access: _builtins.bool | None = ...,
+        is_advisor: _builtins.bool | None = ...,
+        no_client_trading: _builtins.bool | None = ...,
+        tracks_virtual_fx: _builtins.bool | None = ...,
+        parent_account_id: _builtins.str = ...,
+        description: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_brokerage_access", b"_brokerage_access", "_is_advisor", b"_is_advisor", "_no_client_trading", b"_no_client_trading", "_tracks_virtual_fx", b"_tracks_virtual_fx", "brokerage_access", b"brokerage_access", "is_advisor", b"is_advisor", "no_client_trading", b"no_client_trading", "opened_at", b"opened_at", "tracks_virtual_fx", b"tracks_virtual_fx"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "alias", b"alias", "currency_code", b"currency_code", "display_name", b"display_name", "title", b"title", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_brokerage_access", b"_brokerage_access", "_is_advisor", b"_is_advisor", "_no_client_trading", b"_no_client_trading", "_tracks_virtual_fx", b"_tracks_virtual_fx", "account_id", b"account_id", "alias", b"alias", "brokerage_access", b"brokerage_access", "business_type", b"business_type", "category", b"category", "clearing_status", b"clearing_status", "currency_code", b"currency_code", "customer_type", b"customer_type", "description", b"description", "display_name", b"display_name", "ib_entity", b"ib_entity", "is_advisor", b"is_advisor", "no_client_trading", b"no_client_trading", "opened_at", b"opened_at", "parent_account_id", b"parent_account_id", "title", b"title", "tracks_virtual_fx", b"tracks_virtual_fx", "trading_type", b"trading_type", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__brokerage_access: _TypeAlias = _typing.Literal["brokerage_access"]  # noqa: Y015
+    _WhichOneofArgType__brokerage_access: _TypeAlias = _typing.Literal["_brokerage_access", b"_brokerage_access"]  # noqa: Y015
+    _WhichOneofReturnType__is_advisor: _TypeAlias = _typing.Literal["is_advisor"]  # noqa: Y015
+    _WhichOneofArgType__is_advisor: _TypeAlias = _typing.Literal["_is_advisor", b"_is_advisor"]  # noqa: Y015
+    _WhichOneofReturnType__no_client_trading: _TypeAlias = _typing.Literal["no_client_trading"]  # noqa: Y015
+    _WhichOneofArgType__no_client_trading: _TypeAlias = _typing.Literal["_no_client_trading", b"_no_client_trading"]  # noqa: Y015
+    _WhichOneofReturnType__tracks_virtual_fx: _TypeAlias = _typing.Literal["tracks_virtual_fx"]  # noqa: Y015
+    _WhichOneofArgType__tracks_virtual_fx: _TypeAlias = _typing.Literal["_tracks_virtual_fx", b"_tracks_virtual_fx"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__brokerage_access) -> _WhichOneofReturnType__brokerage_access | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_advisor) -> _WhichOneofReturnType__is_advisor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__no_client_trading) -> _WhichOneofReturnType__no_client_trading | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tracks_virtual_fx) -> _WhichOneofReturnType__tracks_virtual_fx | None: ...
 
 Global___Account: _TypeAlias = Account  # noqa: Y015
 
@@ -100,3 +252,2803 @@ class ListAccountsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAccountsResponse: _TypeAlias = ListAccountsResponse  # noqa: Y015
+
+@_typing.final
+class ListSubaccountsRequest(_message.Message):
+    """ListSubaccountsRequest asks for the accounts of an advisor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most; 100 when 0, never more than 1000."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSubaccountsRequest: _TypeAlias = ListSubaccountsRequest  # noqa: Y015
+
+@_typing.final
+class ListSubaccountsResponse(_message.Message):
+    """ListSubaccountsResponse has them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Of the next page; empty on the last."""
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Account]:
+        """In IBKR's order."""
+
+    def __init__(
+        self,
+        *,
+        accounts: _abc.Iterable[Global___Account] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSubaccountsResponse: _TypeAlias = ListSubaccountsResponse  # noqa: Y015
+
+@_typing.final
+class ListBrokerageAccountsRequest(_message.Message):
+    """ListBrokerageAccountsRequest asks for the accounts of the brokerage session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBrokerageAccountsRequest: _TypeAlias = ListBrokerageAccountsRequest  # noqa: Y015
+
+@_typing.final
+class BrokerageAccount(_message.Message):
+    """BrokerageAccount is an account of the brokerage session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
+    SUPPORTS_CASH_QUANTITY_FIELD_NUMBER: _builtins.int
+    SUPPORTS_FRACTIONS_FIELD_NUMBER: _builtins.int
+    HAS_CHILD_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    IS_LITE_UNDER_PRO_FIELD_NUMBER: _builtins.int
+    NO_CURRENCY_CONVERSION_FIELD_NUMBER: _builtins.int
+    IS_PROPRIETARY_FIELD_NUMBER: _builtins.int
+    AUTO_CONVERTS_CURRENCY_FIELD_NUMBER: _builtins.int
+    ALLOWS_CUSTOMER_TIME_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """Its id."""
+    alias: _builtins.str
+    """Its alias; its id without one."""
+    supports_cash_quantity: _builtins.bool
+    """Whether orders may give a cash quantity."""
+    supports_fractions: _builtins.bool
+    """Whether it may hold fractions of shares."""
+    has_child_accounts: _builtins.bool
+    """Whether others belong to it."""
+    is_lite_under_pro: _builtins.bool
+    """Whether it is an IBKR Lite account under a Pro one."""
+    no_currency_conversion: _builtins.bool
+    """Whether it cannot convert currencies."""
+    is_proprietary: _builtins.bool
+    """Whether it is a proprietary account."""
+    auto_converts_currency: _builtins.bool
+    """Whether IBKR converts currencies for it by itself."""
+    allows_customer_time: _builtins.bool
+    """Whether orders may carry the time of the customer's instruction."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        alias: _builtins.str = ...,
+        supports_cash_quantity: _builtins.bool | None = ...,
+        supports_fractions: _builtins.bool | None = ...,
+        has_child_accounts: _builtins.bool | None = ...,
+        is_lite_under_pro: _builtins.bool | None = ...,
+        no_currency_conversion: _builtins.bool | None = ...,
+        is_proprietary: _builtins.bool | None = ...,
+        auto_converts_currency: _builtins.bool | None = ...,
+        allows_customer_time: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_allows_customer_time", b"_allows_customer_time", "_auto_converts_currency", b"_auto_converts_currency", "_has_child_accounts", b"_has_child_accounts", "_is_lite_under_pro", b"_is_lite_under_pro", "_is_proprietary", b"_is_proprietary", "_no_currency_conversion", b"_no_currency_conversion", "_supports_cash_quantity", b"_supports_cash_quantity", "_supports_fractions", b"_supports_fractions", "allows_customer_time", b"allows_customer_time", "auto_converts_currency", b"auto_converts_currency", "has_child_accounts", b"has_child_accounts", "is_lite_under_pro", b"is_lite_under_pro", "is_proprietary", b"is_proprietary", "no_currency_conversion", b"no_currency_conversion", "supports_cash_quantity", b"supports_cash_quantity", "supports_fractions", b"supports_fractions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_allows_customer_time", b"_allows_customer_time", "_auto_converts_currency", b"_auto_converts_currency", "_has_child_accounts", b"_has_child_accounts", "_is_lite_under_pro", b"_is_lite_under_pro", "_is_proprietary", b"_is_proprietary", "_no_currency_conversion", b"_no_currency_conversion", "_supports_cash_quantity", b"_supports_cash_quantity", "_supports_fractions", b"_supports_fractions", "account_id", b"account_id", "alias", b"alias", "allows_customer_time", b"allows_customer_time", "auto_converts_currency", b"auto_converts_currency", "has_child_accounts", b"has_child_accounts", "is_lite_under_pro", b"is_lite_under_pro", "is_proprietary", b"is_proprietary", "no_currency_conversion", b"no_currency_conversion", "supports_cash_quantity", b"supports_cash_quantity", "supports_fractions", b"supports_fractions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__allows_customer_time: _TypeAlias = _typing.Literal["allows_customer_time"]  # noqa: Y015
+    _WhichOneofArgType__allows_customer_time: _TypeAlias = _typing.Literal["_allows_customer_time", b"_allows_customer_time"]  # noqa: Y015
+    _WhichOneofReturnType__auto_converts_currency: _TypeAlias = _typing.Literal["auto_converts_currency"]  # noqa: Y015
+    _WhichOneofArgType__auto_converts_currency: _TypeAlias = _typing.Literal["_auto_converts_currency", b"_auto_converts_currency"]  # noqa: Y015
+    _WhichOneofReturnType__has_child_accounts: _TypeAlias = _typing.Literal["has_child_accounts"]  # noqa: Y015
+    _WhichOneofArgType__has_child_accounts: _TypeAlias = _typing.Literal["_has_child_accounts", b"_has_child_accounts"]  # noqa: Y015
+    _WhichOneofReturnType__is_lite_under_pro: _TypeAlias = _typing.Literal["is_lite_under_pro"]  # noqa: Y015
+    _WhichOneofArgType__is_lite_under_pro: _TypeAlias = _typing.Literal["_is_lite_under_pro", b"_is_lite_under_pro"]  # noqa: Y015
+    _WhichOneofReturnType__is_proprietary: _TypeAlias = _typing.Literal["is_proprietary"]  # noqa: Y015
+    _WhichOneofArgType__is_proprietary: _TypeAlias = _typing.Literal["_is_proprietary", b"_is_proprietary"]  # noqa: Y015
+    _WhichOneofReturnType__no_currency_conversion: _TypeAlias = _typing.Literal["no_currency_conversion"]  # noqa: Y015
+    _WhichOneofArgType__no_currency_conversion: _TypeAlias = _typing.Literal["_no_currency_conversion", b"_no_currency_conversion"]  # noqa: Y015
+    _WhichOneofReturnType__supports_cash_quantity: _TypeAlias = _typing.Literal["supports_cash_quantity"]  # noqa: Y015
+    _WhichOneofArgType__supports_cash_quantity: _TypeAlias = _typing.Literal["_supports_cash_quantity", b"_supports_cash_quantity"]  # noqa: Y015
+    _WhichOneofReturnType__supports_fractions: _TypeAlias = _typing.Literal["supports_fractions"]  # noqa: Y015
+    _WhichOneofArgType__supports_fractions: _TypeAlias = _typing.Literal["_supports_fractions", b"_supports_fractions"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__allows_customer_time) -> _WhichOneofReturnType__allows_customer_time | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__auto_converts_currency) -> _WhichOneofReturnType__auto_converts_currency | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__has_child_accounts) -> _WhichOneofReturnType__has_child_accounts | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_lite_under_pro) -> _WhichOneofReturnType__is_lite_under_pro | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_proprietary) -> _WhichOneofReturnType__is_proprietary | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__no_currency_conversion) -> _WhichOneofReturnType__no_currency_conversion | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__supports_cash_quantity) -> _WhichOneofReturnType__supports_cash_quantity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__supports_fractions) -> _WhichOneofReturnType__supports_fractions | None: ...
+
+Global___BrokerageAccount: _TypeAlias = BrokerageAccount  # noqa: Y015
+
+@_typing.final
+class ChartPeriods(_message.Message):
+    """ChartPeriods is how far back IBKR charts a type of security."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECURITY_TYPE_FIELD_NUMBER: _builtins.int
+    PERIODS_FIELD_NUMBER: _builtins.int
+    security_type: _builtins.str
+    """The type, such as OPT."""
+    @_builtins.property
+    def periods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Periods such as 2h and 1m; `*` is any."""
+
+    def __init__(
+        self,
+        *,
+        security_type: _builtins.str = ...,
+        periods: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["periods", b"periods", "security_type", b"security_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChartPeriods: _TypeAlias = ChartPeriods  # noqa: Y015
+
+@_typing.final
+class ListBrokerageAccountsResponse(_message.Message):
+    """ListBrokerageAccountsResponse has them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FeaturesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.bool
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    SELECTED_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    IS_PAPER_FIELD_NUMBER: _builtins.int
+    ALLOWED_ASSET_TYPES_FIELD_NUMBER: _builtins.int
+    CHART_PERIODS_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    ALLOCATION_GROUPS_FIELD_NUMBER: _builtins.int
+    ALLOCATION_PROFILES_FIELD_NUMBER: _builtins.int
+    SERVER_NAME_FIELD_NUMBER: _builtins.int
+    SERVER_VERSION_FIELD_NUMBER: _builtins.int
+    selected_account_id: _builtins.str
+    """The one that is selected."""
+    is_paper: _builtins.bool
+    """Whether they are paper accounts."""
+    server_name: _builtins.str
+    """The server of IBKR's that the session is on."""
+    server_version: _builtins.str
+    """Its version."""
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___BrokerageAccount]:
+        """In IBKR's order."""
+
+    @_builtins.property
+    def allowed_asset_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Types of securities that may be traded, such as STK and OPT."""
+
+    @_builtins.property
+    def chart_periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChartPeriods]:
+        """How far back each type is charted."""
+
+    @_builtins.property
+    def features(self) -> _containers.ScalarMap[_builtins.str, _builtins.bool]:
+        """What else the session may do, in IBKR's names, such as allowFXConv."""
+
+    @_builtins.property
+    def allocation_groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of an advisor: the groups that orders can be allocated to."""
+
+    @_builtins.property
+    def allocation_profiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of an advisor: the profiles that orders can be allocated by."""
+
+    def __init__(
+        self,
+        *,
+        accounts: _abc.Iterable[Global___BrokerageAccount] | None = ...,
+        selected_account_id: _builtins.str = ...,
+        is_paper: _builtins.bool | None = ...,
+        allowed_asset_types: _abc.Iterable[_builtins.str] | None = ...,
+        chart_periods: _abc.Iterable[Global___ChartPeriods] | None = ...,
+        features: _abc.Mapping[_builtins.str, _builtins.bool] | None = ...,
+        allocation_groups: _abc.Iterable[_builtins.str] | None = ...,
+        allocation_profiles: _abc.Iterable[_builtins.str] | None = ...,
+        server_name: _builtins.str = ...,
+        server_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_paper", b"_is_paper", "is_paper", b"is_paper"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_paper", b"_is_paper", "accounts", b"accounts", "allocation_groups", b"allocation_groups", "allocation_profiles", b"allocation_profiles", "allowed_asset_types", b"allowed_asset_types", "chart_periods", b"chart_periods", "features", b"features", "is_paper", b"is_paper", "selected_account_id", b"selected_account_id", "server_name", b"server_name", "server_version", b"server_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__is_paper: _TypeAlias = _typing.Literal["is_paper"]  # noqa: Y015
+    _WhichOneofArgType__is_paper: _TypeAlias = _typing.Literal["_is_paper", b"_is_paper"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_paper) -> _WhichOneofReturnType__is_paper | None: ...
+
+Global___ListBrokerageAccountsResponse: _TypeAlias = ListBrokerageAccountsResponse  # noqa: Y015
+
+@_typing.final
+class SetActiveAccountRequest(_message.Message):
+    """SetActiveAccountRequest selects an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account. Required."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetActiveAccountRequest: _TypeAlias = SetActiveAccountRequest  # noqa: Y015
+
+@_typing.final
+class SetActiveAccountResponse(_message.Message):
+    """SetActiveAccountResponse says that it is selected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    changed: _builtins.bool
+    """Whether another one was selected before."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        changed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "changed", b"changed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetActiveAccountResponse: _TypeAlias = SetActiveAccountResponse  # noqa: Y015
+
+@_typing.final
+class GetAccountSummaryRequest(_message.Message):
+    """GetAccountSummaryRequest asks for the figures of an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account. Required."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountSummaryRequest: _TypeAlias = GetAccountSummaryRequest  # noqa: Y015
+
+@_typing.final
+class AccountFigures(_message.Message):
+    """AccountFigures are the figures of an account or of one of its segments. What IBKR does not say is absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NET_LIQUIDATION_FIELD_NUMBER: _builtins.int
+    TOTAL_CASH_VALUE_FIELD_NUMBER: _builtins.int
+    SETTLED_CASH_FIELD_NUMBER: _builtins.int
+    BUYING_POWER_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FUNDS_FIELD_NUMBER: _builtins.int
+    EXCESS_LIQUIDITY_FIELD_NUMBER: _builtins.int
+    EQUITY_WITH_LOAN_VALUE_FIELD_NUMBER: _builtins.int
+    PREVIOUS_DAY_EQUITY_WITH_LOAN_VALUE_FIELD_NUMBER: _builtins.int
+    GROSS_POSITION_VALUE_FIELD_NUMBER: _builtins.int
+    INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_MARGIN_FIELD_NUMBER: _builtins.int
+    FULL_INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
+    FULL_MAINTENANCE_MARGIN_FIELD_NUMBER: _builtins.int
+    FULL_AVAILABLE_FUNDS_FIELD_NUMBER: _builtins.int
+    FULL_EXCESS_LIQUIDITY_FIELD_NUMBER: _builtins.int
+    LOOK_AHEAD_INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
+    LOOK_AHEAD_MAINTENANCE_MARGIN_FIELD_NUMBER: _builtins.int
+    LOOK_AHEAD_AVAILABLE_FUNDS_FIELD_NUMBER: _builtins.int
+    LOOK_AHEAD_EXCESS_LIQUIDITY_FIELD_NUMBER: _builtins.int
+    REGULATION_T_EQUITY_FIELD_NUMBER: _builtins.int
+    REGULATION_T_MARGIN_FIELD_NUMBER: _builtins.int
+    SMA_FIELD_NUMBER: _builtins.int
+    ACCRUED_CASH_FIELD_NUMBER: _builtins.int
+    ACCRUED_DIVIDEND_FIELD_NUMBER: _builtins.int
+    POST_EXPIRATION_EXCESS_FIELD_NUMBER: _builtins.int
+    POST_EXPIRATION_MARGIN_FIELD_NUMBER: _builtins.int
+    CUSHION_FIELD_NUMBER: _builtins.int
+    LEVERAGE_FIELD_NUMBER: _builtins.int
+    cushion: _builtins.str
+    """Excess liquidity over net liquidation: a decimal, 1 is all."""
+    leverage: _builtins.str
+    """Gross position value over net liquidation: a decimal."""
+    @_builtins.property
+    def net_liquidation(self) -> _types_pb2.Money:
+        """Net liquidation value: what would be left if everything were sold."""
+
+    @_builtins.property
+    def total_cash_value(self) -> _types_pb2.Money:
+        """Cash, with futures' profit and loss."""
+
+    @_builtins.property
+    def settled_cash(self) -> _types_pb2.Money:
+        """Cash that has settled."""
+
+    @_builtins.property
+    def buying_power(self) -> _types_pb2.Money:
+        """What could be bought, on margin."""
+
+    @_builtins.property
+    def available_funds(self) -> _types_pb2.Money:
+        """Equity with loan value less initial margin."""
+
+    @_builtins.property
+    def excess_liquidity(self) -> _types_pb2.Money:
+        """Equity with loan value less maintenance margin."""
+
+    @_builtins.property
+    def equity_with_loan_value(self) -> _types_pb2.Money:
+        """What margin is computed from."""
+
+    @_builtins.property
+    def previous_day_equity_with_loan_value(self) -> _types_pb2.Money:
+        """The same at the end of the day before."""
+
+    @_builtins.property
+    def gross_position_value(self) -> _types_pb2.Money:
+        """The worth of all positions, long and short added."""
+
+    @_builtins.property
+    def initial_margin(self) -> _types_pb2.Money:
+        """Initial margin that positions need now."""
+
+    @_builtins.property
+    def maintenance_margin(self) -> _types_pb2.Money:
+        """Maintenance margin that positions need now."""
+
+    @_builtins.property
+    def full_initial_margin(self) -> _types_pb2.Money:
+        """Initial margin without intraday discounts."""
+
+    @_builtins.property
+    def full_maintenance_margin(self) -> _types_pb2.Money:
+        """Maintenance margin without intraday discounts."""
+
+    @_builtins.property
+    def full_available_funds(self) -> _types_pb2.Money:
+        """Available funds without intraday discounts."""
+
+    @_builtins.property
+    def full_excess_liquidity(self) -> _types_pb2.Money:
+        """Excess liquidity without intraday discounts."""
+
+    @_builtins.property
+    def look_ahead_initial_margin(self) -> _types_pb2.Money:
+        """Initial margin at the next change of margins."""
+
+    @_builtins.property
+    def look_ahead_maintenance_margin(self) -> _types_pb2.Money:
+        """Maintenance margin at the next change of margins."""
+
+    @_builtins.property
+    def look_ahead_available_funds(self) -> _types_pb2.Money:
+        """Available funds at the next change of margins."""
+
+    @_builtins.property
+    def look_ahead_excess_liquidity(self) -> _types_pb2.Money:
+        """Excess liquidity at the next change of margins."""
+
+    @_builtins.property
+    def regulation_t_equity(self) -> _types_pb2.Money:
+        """Equity under Regulation T."""
+
+    @_builtins.property
+    def regulation_t_margin(self) -> _types_pb2.Money:
+        """Initial margin under Regulation T."""
+
+    @_builtins.property
+    def sma(self) -> _types_pb2.Money:
+        """Special memorandum account."""
+
+    @_builtins.property
+    def accrued_cash(self) -> _types_pb2.Money:
+        """Interest accrued."""
+
+    @_builtins.property
+    def accrued_dividend(self) -> _types_pb2.Money:
+        """Dividends accrued."""
+
+    @_builtins.property
+    def post_expiration_excess(self) -> _types_pb2.Money:
+        """Excess liquidity after options that expire."""
+
+    @_builtins.property
+    def post_expiration_margin(self) -> _types_pb2.Money:
+        """Margin after options that expire."""
+
+    def __init__(
+        self,
+        *,
+        net_liquidation: _types_pb2.Money | None = ...,
+        total_cash_value: _types_pb2.Money | None = ...,
+        settled_cash: _types_pb2.Money | None = ...,
+        buying_power: _types_pb2.Money | None = ...,
+        available_funds: _types_pb2.Money | None = ...,
+        excess_liquidity: _types_pb2.Money | None = ...,
+        equity_with_loan_value: _types_pb2.Money | None = ...,
+        previous_day_equity_with_loan_value: _types_pb2.Money | None = ...,
+        gross_position_value: _types_pb2.Money | None = ...,
+        initial_margin: _types_pb2.Money | None = ...,
+        maintenance_margin: _types_pb2.Money | None = ...,
+        full_initial_margin: _types_pb2.Money | None = ...,
+        full_maintenance_margin: _types_pb2.Money | None = ...,
+        full_available_funds: _types_pb2.Money | None = ...,
+        full_excess_liquidity: _types_pb2.Money | None = ...,
+        look_ahead_initial_margin: _types_pb2.Money | None = ...,
+        look_ahead_maintenance_margin: _types_pb2.Money | None = ...,
+        look_ahead_available_funds: _types_pb2.Money | None = ...,
+        look_ahead_excess_liquidity: _types_pb2.Money | None = ...,
+        regulation_t_equity: _types_pb2.Money | None = ...,
+        regulation_t_margin: _types_pb2.Money | None = ...,
+        sma: _types_pb2.Money | None = ...,
+        accrued_cash: _types_pb2.Money | None = ...,
+        accrued_dividend: _types_pb2.Money | None = ...,
+        post_expiration_excess: _types_pb2.Money | None = ...,
+        post_expiration_margin: _types_pb2.Money | None = ...,
+        cushion: _builtins.str | None = ...,
+        leverage: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cushion", b"_cushion", "_leverage", b"_leverage", "accrued_cash", b"accrued_cash", "accrued_dividend", b"accrued_dividend", "available_funds", b"available_funds", "buying_power", b"buying_power", "cushion", b"cushion", "equity_with_loan_value", b"equity_with_loan_value", "excess_liquidity", b"excess_liquidity", "full_available_funds", b"full_available_funds", "full_excess_liquidity", b"full_excess_liquidity", "full_initial_margin", b"full_initial_margin", "full_maintenance_margin", b"full_maintenance_margin", "gross_position_value", b"gross_position_value", "initial_margin", b"initial_margin", "leverage", b"leverage", "look_ahead_available_funds", b"look_ahead_available_funds", "look_ahead_excess_liquidity", b"look_ahead_excess_liquidity", "look_ahead_initial_margin", b"look_ahead_initial_margin", "look_ahead_maintenance_margin", b"look_ahead_maintenance_margin", "maintenance_margin", b"maintenance_margin", "net_liquidation", b"net_liquidation", "post_expiration_excess", b"post_expiration_excess", "post_expiration_margin", b"post_expiration_margin", "previous_day_equity_with_loan_value", b"previous_day_equity_with_loan_value", "regulation_t_equity", b"regulation_t_equity", "regulation_t_margin", b"regulation_t_margin", "settled_cash", b"settled_cash", "sma", b"sma", "total_cash_value", b"total_cash_value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cushion", b"_cushion", "_leverage", b"_leverage", "accrued_cash", b"accrued_cash", "accrued_dividend", b"accrued_dividend", "available_funds", b"available_funds", "buying_power", b"buying_power", "cushion", b"cushion", "equity_with_loan_value", b"equity_with_loan_value", "excess_liquidity", b"excess_liquidity", "full_available_funds", b"full_available_funds", "full_excess_liquidity", b"full_excess_liquidity", "full_initial_margin", b"full_initial_margin", "full_maintenance_margin", b"full_maintenance_margin", "gross_position_value", b"gross_position_value", "initial_margin", b"initial_margin", "leverage", b"leverage", "look_ahead_available_funds", b"look_ahead_available_funds", "look_ahead_excess_liquidity", b"look_ahead_excess_liquidity", "look_ahead_initial_margin", b"look_ahead_initial_margin", "look_ahead_maintenance_margin", b"look_ahead_maintenance_margin", "maintenance_margin", b"maintenance_margin", "net_liquidation", b"net_liquidation", "post_expiration_excess", b"post_expiration_excess", "post_expiration_margin", b"post_expiration_margin", "previous_day_equity_with_loan_value", b"previous_day_equity_with_loan_value", "regulation_t_equity", b"regulation_t_equity", "regulation_t_margin", b"regulation_t_margin", "settled_cash", b"settled_cash", "sma", b"sma", "total_cash_value", b"total_cash_value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cushion: _TypeAlias = _typing.Literal["cushion"]  # noqa: Y015
+    _WhichOneofArgType__cushion: _TypeAlias = _typing.Literal["_cushion", b"_cushion"]  # noqa: Y015
+    _WhichOneofReturnType__leverage: _TypeAlias = _typing.Literal["leverage"]  # noqa: Y015
+    _WhichOneofArgType__leverage: _TypeAlias = _typing.Literal["_leverage", b"_leverage"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cushion) -> _WhichOneofReturnType__cushion | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leverage) -> _WhichOneofReturnType__leverage | None: ...
+
+Global___AccountFigures: _TypeAlias = AccountFigures  # noqa: Y015
+
+@_typing.final
+class SummaryValue(_message.Message):
+    """SummaryValue is one value of the summary, whatever it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    IS_NULL_FIELD_NUMBER: _builtins.int
+    MEASURED_AT_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Its key in lower case, such as netliquidation; -s, -c and -p are segments."""
+    text: _builtins.str
+    """Its text; empty when it is an amount."""
+    is_null: _builtins.bool
+    """Whether IBKR says that it has no value."""
+    severity: _builtins.int
+    """IBKR's severity: 0 is normal."""
+    @_builtins.property
+    def amount(self) -> _types_pb2.Money:
+        """Its amount; absent when it is a text."""
+
+    @_builtins.property
+    def measured_at(self) -> _timestamp_pb2.Timestamp:
+        """When IBKR computed it."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        amount: _types_pb2.Money | None = ...,
+        text: _builtins.str = ...,
+        is_null: _builtins.bool = ...,
+        measured_at: _timestamp_pb2.Timestamp | None = ...,
+        severity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "measured_at", b"measured_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "is_null", b"is_null", "key", b"key", "measured_at", b"measured_at", "severity", b"severity", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummaryValue: _TypeAlias = SummaryValue  # noqa: Y015
+
+@_typing.final
+class GetAccountSummaryResponse(_message.Message):
+    """GetAccountSummaryResponse has the figures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_TYPE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    SECURITIES_FIELD_NUMBER: _builtins.int
+    COMMODITIES_FIELD_NUMBER: _builtins.int
+    CRYPTO_FIELD_NUMBER: _builtins.int
+    DAY_TRADES_REMAINING_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    account_type: _builtins.str
+    """Its type, in IBKR's words."""
+    day_trades_remaining: _builtins.int
+    """Day trades left under the pattern day trader rule; absent when there is no limit."""
+    @_builtins.property
+    def total(self) -> Global___AccountFigures:
+        """Of the whole account."""
+
+    @_builtins.property
+    def securities(self) -> Global___AccountFigures:
+        """Of its securities segment (keys with -s)."""
+
+    @_builtins.property
+    def commodities(self) -> Global___AccountFigures:
+        """Of its commodities segment (keys with -c)."""
+
+    @_builtins.property
+    def crypto(self) -> Global___AccountFigures:
+        """Of its cryptocurrencies at Paxos (keys with -p)."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___SummaryValue]:
+        """Every value that IBKR gave, by key."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        account_type: _builtins.str = ...,
+        total: Global___AccountFigures | None = ...,
+        securities: Global___AccountFigures | None = ...,
+        commodities: Global___AccountFigures | None = ...,
+        crypto: Global___AccountFigures | None = ...,
+        day_trades_remaining: _builtins.int | None = ...,
+        values: _abc.Iterable[Global___SummaryValue] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_day_trades_remaining", b"_day_trades_remaining", "commodities", b"commodities", "crypto", b"crypto", "day_trades_remaining", b"day_trades_remaining", "securities", b"securities", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_trades_remaining", b"_day_trades_remaining", "account_id", b"account_id", "account_type", b"account_type", "commodities", b"commodities", "crypto", b"crypto", "day_trades_remaining", b"day_trades_remaining", "securities", b"securities", "total", b"total", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__day_trades_remaining: _TypeAlias = _typing.Literal["day_trades_remaining"]  # noqa: Y015
+    _WhichOneofArgType__day_trades_remaining: _TypeAlias = _typing.Literal["_day_trades_remaining", b"_day_trades_remaining"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__day_trades_remaining) -> _WhichOneofReturnType__day_trades_remaining | None: ...
+
+Global___GetAccountSummaryResponse: _TypeAlias = GetAccountSummaryResponse  # noqa: Y015
+
+@_typing.final
+class GetBalancesRequest(_message.Message):
+    """GetBalancesRequest asks for the balances of an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account. Required."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBalancesRequest: _TypeAlias = GetBalancesRequest  # noqa: Y015
+
+@_typing.final
+class SegmentBalances(_message.Message):
+    """SegmentBalances are the balances of a segment. What IBKR does not say, or says is not applicable, is absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    RAW_SEGMENT_FIELD_NUMBER: _builtins.int
+    CURRENT_AVAILABLE_FIELD_NUMBER: _builtins.int
+    CURRENT_EXCESS_FIELD_NUMBER: _builtins.int
+    LOOK_AHEAD_AVAILABLE_FIELD_NUMBER: _builtins.int
+    LOOK_AHEAD_EXCESS_FIELD_NUMBER: _builtins.int
+    OVERNIGHT_AVAILABLE_FIELD_NUMBER: _builtins.int
+    OVERNIGHT_EXCESS_FIELD_NUMBER: _builtins.int
+    POST_EXPIRATION_EXCESS_FIELD_NUMBER: _builtins.int
+    BUYING_POWER_FIELD_NUMBER: _builtins.int
+    SMA_FIELD_NUMBER: _builtins.int
+    NET_LIQUIDATION_FIELD_NUMBER: _builtins.int
+    EQUITY_WITH_LOAN_VALUE_FIELD_NUMBER: _builtins.int
+    REGULATION_T_EQUITY_WITH_LOAN_VALUE_FIELD_NUMBER: _builtins.int
+    PREVIOUS_DAY_EQUITY_WITH_LOAN_VALUE_FIELD_NUMBER: _builtins.int
+    CASH_FIELD_NUMBER: _builtins.int
+    GROSS_POSITION_VALUE_FIELD_NUMBER: _builtins.int
+    MONTH_TO_DATE_INTEREST_FIELD_NUMBER: _builtins.int
+    PENDING_DEBIT_CARD_CHARGES_FIELD_NUMBER: _builtins.int
+    NET_LIQUIDATION_UNCERTAINTY_FIELD_NUMBER: _builtins.int
+    INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_MARGIN_FIELD_NUMBER: _builtins.int
+    LOOK_AHEAD_MAINTENANCE_MARGIN_FIELD_NUMBER: _builtins.int
+    PROJECTED_LIQUIDITY_INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
+    OVERNIGHT_INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
+    OVERNIGHT_MAINTENANCE_MARGIN_FIELD_NUMBER: _builtins.int
+    REGULATION_T_MARGIN_FIELD_NUMBER: _builtins.int
+    POST_EXPIRATION_MARGIN_FIELD_NUMBER: _builtins.int
+    LEVERAGE_FIELD_NUMBER: _builtins.int
+    DAY_TRADES_LEFT_FIELD_NUMBER: _builtins.int
+    NEXT_MARGIN_CHANGE_FIELD_NUMBER: _builtins.int
+    segment: Global___AccountSegment.ValueType
+    """Which segment."""
+    raw_segment: _builtins.str
+    """The segment in IBKR's words."""
+    leverage: _builtins.str
+    """Leverage: a decimal."""
+    day_trades_left: _builtins.int
+    """Day trades left; absent when there is no limit."""
+    next_margin_change: _builtins.str
+    """When margins change next, in IBKR's words, such as "@ 16:00:00"."""
+    @_builtins.property
+    def current_available(self) -> _types_pb2.Money:
+        """Funds available now."""
+
+    @_builtins.property
+    def current_excess(self) -> _types_pb2.Money:
+        """Excess liquidity now."""
+
+    @_builtins.property
+    def look_ahead_available(self) -> _types_pb2.Money:
+        """Funds available at the next change of margins."""
+
+    @_builtins.property
+    def look_ahead_excess(self) -> _types_pb2.Money:
+        """Excess liquidity at the next change of margins."""
+
+    @_builtins.property
+    def overnight_available(self) -> _types_pb2.Money:
+        """Funds available overnight."""
+
+    @_builtins.property
+    def overnight_excess(self) -> _types_pb2.Money:
+        """Excess liquidity overnight."""
+
+    @_builtins.property
+    def post_expiration_excess(self) -> _types_pb2.Money:
+        """Excess liquidity after options that expire."""
+
+    @_builtins.property
+    def buying_power(self) -> _types_pb2.Money:
+        """Buying power."""
+
+    @_builtins.property
+    def sma(self) -> _types_pb2.Money:
+        """Special memorandum account."""
+
+    @_builtins.property
+    def net_liquidation(self) -> _types_pb2.Money:
+        """Net liquidation value."""
+
+    @_builtins.property
+    def equity_with_loan_value(self) -> _types_pb2.Money:
+        """Equity with loan value."""
+
+    @_builtins.property
+    def regulation_t_equity_with_loan_value(self) -> _types_pb2.Money:
+        """The same under Regulation T."""
+
+    @_builtins.property
+    def previous_day_equity_with_loan_value(self) -> _types_pb2.Money:
+        """The same at the end of the day before."""
+
+    @_builtins.property
+    def cash(self) -> _types_pb2.Money:
+        """Cash."""
+
+    @_builtins.property
+    def gross_position_value(self) -> _types_pb2.Money:
+        """The worth of the positions in securities."""
+
+    @_builtins.property
+    def month_to_date_interest(self) -> _types_pb2.Money:
+        """Interest of this month."""
+
+    @_builtins.property
+    def pending_debit_card_charges(self) -> _types_pb2.Money:
+        """Charges of the debit card that are pending."""
+
+    @_builtins.property
+    def net_liquidation_uncertainty(self) -> _types_pb2.Money:
+        """How far the net liquidation value may be off."""
+
+    @_builtins.property
+    def initial_margin(self) -> _types_pb2.Money:
+        """Initial margin now."""
+
+    @_builtins.property
+    def maintenance_margin(self) -> _types_pb2.Money:
+        """Maintenance margin now."""
+
+    @_builtins.property
+    def look_ahead_maintenance_margin(self) -> _types_pb2.Money:
+        """Maintenance margin at the next change of margins."""
+
+    @_builtins.property
+    def projected_liquidity_initial_margin(self) -> _types_pb2.Money:
+        """Initial margin that IBKR projects for liquidity."""
+
+    @_builtins.property
+    def overnight_initial_margin(self) -> _types_pb2.Money:
+        """Initial margin overnight."""
+
+    @_builtins.property
+    def overnight_maintenance_margin(self) -> _types_pb2.Money:
+        """Maintenance margin overnight."""
+
+    @_builtins.property
+    def regulation_t_margin(self) -> _types_pb2.Money:
+        """Margin under Regulation T."""
+
+    @_builtins.property
+    def post_expiration_margin(self) -> _types_pb2.Money:
+        """Margin at the open after options that expire."""
+
+    def __init__(
+        self,
+        *,
+        segment: Global___AccountSegment.ValueType = ...,
+        raw_segment: _builtins.str = ...,
+        current_available: _types_pb2.Money | None = ...,
+        current_excess: _types_pb2.Money | None = ...,
+        look_ahead_available: _types_pb2.Money | None = ...,
+        look_ahead_excess: _types_pb2.Money | None = ...,
+        overnight_available: _types_pb2.Money | None = ...,
+        overnight_excess: _types_pb2.Money | None = ...,
+        post_expiration_excess: _types_pb2.Money | None = ...,
+        buying_power: _types_pb2.Money | None = ...,
+        sma: _types_pb2.Money | None = ...,
+        net_liquidation: _types_pb2.Money | None = ...,
+        equity_with_loan_value: _types_pb2.Money | None = ...,
+        regulation_t_equity_with_loan_value: _types_pb2.Money | None = ...,
+        previous_day_equity_with_loan_value: _types_pb2.Money | None = ...,
+        cash: _types_pb2.Money | None = ...,
+        gross_position_value: _types_pb2.Money | None = ...,
+        month_to_date_interest: _types_pb2.Money | None = ...,
+        pending_debit_card_charges: _types_pb2.Money | None = ...,
+        net_liquidation_uncertainty: _types_pb2.Money | None = ...,
+        initial_margin: _types_pb2.Money | None = ...,
+        maintenance_margin: _types_pb2.Money | None = ...,
+        look_ahead_maintenance_margin: _types_pb2.Money | None = ...,
+        projected_liquidity_initial_margin: _types_pb2.Money | None = ...,
+        overnight_initial_margin: _types_pb2.Money | None = ...,
+        overnight_maintenance_margin: _types_pb2.Money | None = ...,
+        regulation_t_margin: _types_pb2.Money | None = ...,
+        post_expiration_margin: _types_pb2.Money | None = ...,
+        leverage: _builtins.str | None = ...,
+        day_trades_left: _builtins.int | None = ...,
+        next_margin_change: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_day_trades_left", b"_day_trades_left", "_leverage", b"_leverage", "buying_power", b"buying_power", "cash", b"cash", "current_available", b"current_available", "current_excess", b"current_excess", "day_trades_left", b"day_trades_left", "equity_with_loan_value", b"equity_with_loan_value", "gross_position_value", b"gross_position_value", "initial_margin", b"initial_margin", "leverage", b"leverage", "look_ahead_available", b"look_ahead_available", "look_ahead_excess", b"look_ahead_excess", "look_ahead_maintenance_margin", b"look_ahead_maintenance_margin", "maintenance_margin", b"maintenance_margin", "month_to_date_interest", b"month_to_date_interest", "net_liquidation", b"net_liquidation", "net_liquidation_uncertainty", b"net_liquidation_uncertainty", "overnight_available", b"overnight_available", "overnight_excess", b"overnight_excess", "overnight_initial_margin", b"overnight_initial_margin", "overnight_maintenance_margin", b"overnight_maintenance_margin", "pending_debit_card_charges", b"pending_debit_card_charges", "post_expiration_excess", b"post_expiration_excess", "post_expiration_margin", b"post_expiration_margin", "previous_day_equity_with_loan_value", b"previous_day_equity_with_loan_value", "projected_liquidity_initial_margin", b"projected_liquidity_initial_margin", "regulation_t_equity_with_loan_value", b"regulation_t_equity_with_loan_value", "regulation_t_margin", b"regulation_t_margin", "sma", b"sma"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_trades_left", b"_day_trades_left", "_leverage", b"_leverage", "buying_power", b"buying_power", "cash", b"cash", "current_available", b"current_available", "current_excess", b"current_excess", "day_trades_left", b"day_trades_left", "equity_with_loan_value", b"equity_with_loan_value", "gross_position_value", b"gross_position_value", "initial_margin", b"initial_margin", "leverage", b"leverage", "look_ahead_available", b"look_ahead_available", "look_ahead_excess", b"look_ahead_excess", "look_ahead_maintenance_margin", b"look_ahead_maintenance_margin", "maintenance_margin", b"maintenance_margin", "month_to_date_interest", b"month_to_date_interest", "net_liquidation", b"net_liquidation", "net_liquidation_uncertainty", b"net_liquidation_uncertainty", "next_margin_change", b"next_margin_change", "overnight_available", b"overnight_available", "overnight_excess", b"overnight_excess", "overnight_initial_margin", b"overnight_initial_margin", "overnight_maintenance_margin", b"overnight_maintenance_margin", "pending_debit_card_charges", b"pending_debit_card_charges", "post_expiration_excess", b"post_expiration_excess", "post_expiration_margin", b"post_expiration_margin", "previous_day_equity_with_loan_value", b"previous_day_equity_with_loan_value", "projected_liquidity_initial_margin", b"projected_liquidity_initial_margin", "raw_segment", b"raw_segment", "regulation_t_equity_with_loan_value", b"regulation_t_equity_with_loan_value", "regulation_t_margin", b"regulation_t_margin", "segment", b"segment", "sma", b"sma"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__day_trades_left: _TypeAlias = _typing.Literal["day_trades_left"]  # noqa: Y015
+    _WhichOneofArgType__day_trades_left: _TypeAlias = _typing.Literal["_day_trades_left", b"_day_trades_left"]  # noqa: Y015
+    _WhichOneofReturnType__leverage: _TypeAlias = _typing.Literal["leverage"]  # noqa: Y015
+    _WhichOneofArgType__leverage: _TypeAlias = _typing.Literal["_leverage", b"_leverage"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__day_trades_left) -> _WhichOneofReturnType__day_trades_left | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leverage) -> _WhichOneofReturnType__leverage | None: ...
+
+Global___SegmentBalances: _TypeAlias = SegmentBalances  # noqa: Y015
+
+@_typing.final
+class CurrencyMarketValue(_message.Message):
+    """CurrencyMarketValue is what an account holds in a currency: decimals, in that currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    IS_TOTAL_FIELD_NUMBER: _builtins.int
+    TOTAL_CASH_FIELD_NUMBER: _builtins.int
+    SETTLED_CASH_FIELD_NUMBER: _builtins.int
+    MONTH_TO_DATE_INTEREST_FIELD_NUMBER: _builtins.int
+    STOCK_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    FUTURES_FIELD_NUMBER: _builtins.int
+    FUTURE_OPTIONS_FIELD_NUMBER: _builtins.int
+    FUNDS_FIELD_NUMBER: _builtins.int
+    DIVIDENDS_RECEIVABLE_FIELD_NUMBER: _builtins.int
+    MUTUAL_FUNDS_FIELD_NUMBER: _builtins.int
+    MONEY_MARKET_FIELD_NUMBER: _builtins.int
+    BONDS_FIELD_NUMBER: _builtins.int
+    GOVERNMENT_BONDS_FIELD_NUMBER: _builtins.int
+    TREASURY_BILLS_FIELD_NUMBER: _builtins.int
+    WARRANTS_FIELD_NUMBER: _builtins.int
+    ISSUER_OPTIONS_FIELD_NUMBER: _builtins.int
+    COMMODITY_FIELD_NUMBER: _builtins.int
+    NOTIONAL_CFD_FIELD_NUMBER: _builtins.int
+    CFD_FIELD_NUMBER: _builtins.int
+    CRYPTOCURRENCY_FIELD_NUMBER: _builtins.int
+    NET_LIQUIDATION_FIELD_NUMBER: _builtins.int
+    UNREALIZED_PNL_FIELD_NUMBER: _builtins.int
+    REALIZED_PNL_FIELD_NUMBER: _builtins.int
+    EXCHANGE_RATE_FIELD_NUMBER: _builtins.int
+    currency_code: _builtins.str
+    """The currency; of the total, the base currency."""
+    is_total: _builtins.bool
+    """Whether it is the total over all currencies, in the base currency."""
+    total_cash: _builtins.str
+    """Cash."""
+    settled_cash: _builtins.str
+    """Cash that has settled."""
+    month_to_date_interest: _builtins.str
+    """Interest of this month."""
+    stock: _builtins.str
+    """Stocks."""
+    options: _builtins.str
+    """Options."""
+    futures: _builtins.str
+    """Futures."""
+    future_options: _builtins.str
+    """Options on futures."""
+    funds: _builtins.str
+    """Funds."""
+    dividends_receivable: _builtins.str
+    """Dividends to come."""
+    mutual_funds: _builtins.str
+    """Mutual funds."""
+    money_market: _builtins.str
+    """Money market funds."""
+    bonds: _builtins.str
+    """Bonds."""
+    government_bonds: _builtins.str
+    """Government bonds."""
+    treasury_bills: _builtins.str
+    """Treasury bills."""
+    warrants: _builtins.str
+    """Warrants."""
+    issuer_options: _builtins.str
+    """Issuer options."""
+    commodity: _builtins.str
+    """Commodities."""
+    notional_cfd: _builtins.str
+    """Contracts for difference, their notional value."""
+    cfd: _builtins.str
+    """Contracts for difference."""
+    cryptocurrency: _builtins.str
+    """Cryptocurrencies."""
+    net_liquidation: _builtins.str
+    """All of it."""
+    unrealized_pnl: _builtins.str
+    """Profit and loss of open positions."""
+    realized_pnl: _builtins.str
+    """Profit and loss of closed positions."""
+    exchange_rate: _builtins.str
+    """What one unit is worth in the base currency."""
+    def __init__(
+        self,
+        *,
+        currency_code: _builtins.str = ...,
+        is_total: _builtins.bool = ...,
+        total_cash: _builtins.str | None = ...,
+        settled_cash: _builtins.str | None = ...,
+        month_to_date_interest: _builtins.str | None = ...,
+        stock: _builtins.str | None = ...,
+        options: _builtins.str | None = ...,
+        futures: _builtins.str | None = ...,
+        future_options: _builtins.str | None = ...,
+        funds: _builtins.str | None = ...,
+        dividends_receivable: _builtins.str | None = ...,
+        mutual_funds: _builtins.str | None = ...,
+        money_market: _builtins.str | None = ...,
+        bonds: _builtins.str | None = ...,
+        government_bonds: _builtins.str | None = ...,
+        treasury_bills: _builtins.str | None = ...,
+        warrants: _builtins.str | None = ...,
+        issuer_options: _builtins.str | None = ...,
+        commodity: _builtins.str | None = ...,
+        notional_cfd: _builtins.str | None = ...,
+        cfd: _builtins.str | None = ...,
+        cryptocurrency: _builtins.str | None = ...,
+        net_liquidation: _builtins.str | None = ...,
+        unrealized_pnl: _builtins.str | None = ...,
+        realized_pnl: _builtins.str | None = ...,
+        exchange_rate: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bonds", b"_bonds", "_cfd", b"_cfd", "_commodity", b"_commodity", "_cryptocurrency", b"_cryptocurrency", "_dividends_receivable", b"_dividends_receivable", "_exchange_rate", b"_exchange_rate", "_funds", b"_funds", "_future_options", b"_future_options", "_futures", b"_futures", "_government_bonds", b"_government_bonds", "_issuer_options", b"_issuer_options", "_money_market", b"_money_market", "_month_to_date_interest", b"_month_to_date_interest", "_mutual_funds", b"_mutual_funds", "_net_liquidation", b"_net_liquidation", "_notional_cfd", b"_notional_cfd", "_options", b"_options", "_realized_pnl", b"_realized_pnl", "_settled_cash", b"_settled_cash", "_stock", b"_stock", "_total_cash", b"_total_cash", "_treasury_bills", b"_treasury_bills", "_unrealized_pnl", b"_unrealized_pnl", "_warrants", b"_warrants", "bonds", b"bonds", "cfd", b"cfd", "commodity", b"commodity", "cryptocurrency", b"cryptocurrency", "dividends_receivable", b"dividends_receivable", "exchange_rate", b"exchange_rate", "funds", b"funds", "future_options", b"future_options", "futures", b"futures", "government_bonds", b"government_bonds", "issuer_options", b"issuer_options", "money_market", b"money_market", "month_to_date_interest", b"month_to_date_interest", "mutual_funds", b"mutual_funds", "net_liquidation", b"net_liquidation", "notional_cfd", b"notional_cfd", "options", b"options", "realized_pnl", b"realized_pnl", "settled_cash", b"settled_cash", "stock", b"stock", "total_cash", b"total_cash", "treasury_bills", b"treasury_bills", "unrealized_pnl", b"unrealized_pnl", "warrants", b"warrants"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bonds", b"_bonds", "_cfd", b"_cfd", "_commodity", b"_commodity", "_cryptocurrency", b"_cryptocurrency", "_dividends_receivable", b"_dividends_receivable", "_exchange_rate", b"_exchange_rate", "_funds", b"_funds", "_future_options", b"_future_options", "_futures", b"_futures", "_government_bonds", b"_government_bonds", "_issuer_options", b"_issuer_options", "_money_market", b"_money_market", "_month_to_date_interest", b"_month_to_date_interest", "_mutual_funds", b"_mutual_funds", "_net_liquidation", b"_net_liquidation", "_notional_cfd", b"_notional_cfd", "_options", b"_options", "_realized_pnl", b"_realized_pnl", "_settled_cash", b"_settled_cash", "_stock", b"_stock", "_total_cash", b"_total_cash", "_treasury_bills", b"_treasury_bills", "_unrealized_pnl", b"_unrealized_pnl", "_warrants", b"_warrants", "bonds", b"bonds", "cfd", b"cfd", "commodity", b"commodity", "cryptocurrency", b"cryptocurrency", "currency_code", b"currency_code", "dividends_receivable", b"dividends_receivable", "exchange_rate", b"exchange_rate", "funds", b"funds", "future_options", b"future_options", "futures", b"futures", "government_bonds", b"government_bonds", "is_total", b"is_total", "issuer_options", b"issuer_options", "money_market", b"money_market", "month_to_date_interest", b"month_to_date_interest", "mutual_funds", b"mutual_funds", "net_liquidation", b"net_liquidation", "notional_cfd", b"notional_cfd", "options", b"options", "realized_pnl", b"realized_pnl", "settled_cash", b"settled_cash", "stock", b"stock", "total_cash", b"total_cash", "treasury_bills", b"treasury_bills", "unrealized_pnl", b"unrealized_pnl", "warrants", b"warrants"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bonds: _TypeAlias = _typing.Literal["bonds"]  # noqa: Y015
+    _WhichOneofArgType__bonds: _TypeAlias = _typing.Literal["_bonds", b"_bonds"]  # noqa: Y015
+    _WhichOneofReturnType__cfd: _TypeAlias = _typing.Literal["cfd"]  # noqa: Y015
+    _WhichOneofArgType__cfd: _TypeAlias = _typing.Literal["_cfd", b"_cfd"]  # noqa: Y015
+    _WhichOneofReturnType__commodity: _TypeAlias = _typing.Literal["commodity"]  # noqa: Y015
+    _WhichOneofArgType__commodity: _TypeAlias = _typing.Literal["_commodity", b"_commodity"]  # noqa: Y015
+    _WhichOneofReturnType__cryptocurrency: _TypeAlias = _typing.Literal["cryptocurrency"]  # noqa: Y015
+    _WhichOneofArgType__cryptocurrency: _TypeAlias = _typing.Literal["_cryptocurrency", b"_cryptocurrency"]  # noqa: Y015
+    _WhichOneofReturnType__dividends_receivable: _TypeAlias = _typing.Literal["dividends_receivable"]  # noqa: Y015
+    _WhichOneofArgType__dividends_receivable: _TypeAlias = _typing.Literal["_dividends_receivable", b"_dividends_receivable"]  # noqa: Y015
+    _WhichOneofReturnType__exchange_rate: _TypeAlias = _typing.Literal["exchange_rate"]  # noqa: Y015
+    _WhichOneofArgType__exchange_rate: _TypeAlias = _typing.Literal["_exchange_rate", b"_exchange_rate"]  # noqa: Y015
+    _WhichOneofReturnType__funds: _TypeAlias = _typing.Literal["funds"]  # noqa: Y015
+    _WhichOneofArgType__funds: _TypeAlias = _typing.Literal["_funds", b"_funds"]  # noqa: Y015
+    _WhichOneofReturnType__future_options: _TypeAlias = _typing.Literal["future_options"]  # noqa: Y015
+    _WhichOneofArgType__future_options: _TypeAlias = _typing.Literal["_future_options", b"_future_options"]  # noqa: Y015
+    _WhichOneofReturnType__futures: _TypeAlias = _typing.Literal["futures"]  # noqa: Y015
+    _WhichOneofArgType__futures: _TypeAlias = _typing.Literal["_futures", b"_futures"]  # noqa: Y015
+    _WhichOneofReturnType__government_bonds: _TypeAlias = _typing.Literal["government_bonds"]  # noqa: Y015
+    _WhichOneofArgType__government_bonds: _TypeAlias = _typing.Literal["_government_bonds", b"_government_bonds"]  # noqa: Y015
+    _WhichOneofReturnType__issuer_options: _TypeAlias = _typing.Literal["issuer_options"]  # noqa: Y015
+    _WhichOneofArgType__issuer_options: _TypeAlias = _typing.Literal["_issuer_options", b"_issuer_options"]  # noqa: Y015
+    _WhichOneofReturnType__money_market: _TypeAlias = _typing.Literal["money_market"]  # noqa: Y015
+    _WhichOneofArgType__money_market: _TypeAlias = _typing.Literal["_money_market", b"_money_market"]  # noqa: Y015
+    _WhichOneofReturnType__month_to_date_interest: _TypeAlias = _typing.Literal["month_to_date_interest"]  # noqa: Y015
+    _WhichOneofArgType__month_to_date_interest: _TypeAlias = _typing.Literal["_month_to_date_interest", b"_month_to_date_interest"]  # noqa: Y015
+    _WhichOneofReturnType__mutual_funds: _TypeAlias = _typing.Literal["mutual_funds"]  # noqa: Y015
+    _WhichOneofArgType__mutual_funds: _TypeAlias = _typing.Literal["_mutual_funds", b"_mutual_funds"]  # noqa: Y015
+    _WhichOneofReturnType__net_liquidation: _TypeAlias = _typing.Literal["net_liquidation"]  # noqa: Y015
+    _WhichOneofArgType__net_liquidation: _TypeAlias = _typing.Literal["_net_liquidation", b"_net_liquidation"]  # noqa: Y015
+    _WhichOneofReturnType__notional_cfd: _TypeAlias = _typing.Literal["notional_cfd"]  # noqa: Y015
+    _WhichOneofArgType__notional_cfd: _TypeAlias = _typing.Literal["_notional_cfd", b"_notional_cfd"]  # noqa: Y015
+    _WhichOneofReturnType__options: _TypeAlias = _typing.Literal["options"]  # noqa: Y015
+    _WhichOneofArgType__options: _TypeAlias = _typing.Literal["_options", b"_options"]  # noqa: Y015
+    _WhichOneofReturnType__realized_pnl: _TypeAlias = _typing.Literal["realized_pnl"]  # noqa: Y015
+    _WhichOneofArgType__realized_pnl: _TypeAlias = _typing.Literal["_realized_pnl", b"_realized_pnl"]  # noqa: Y015
+    _WhichOneofReturnType__settled_cash: _TypeAlias = _typing.Literal["settled_cash"]  # noqa: Y015
+    _WhichOneofArgType__settled_cash: _TypeAlias = _typing.Literal["_settled_cash", b"_settled_cash"]  # noqa: Y015
+    _WhichOneofReturnType__stock: _TypeAlias = _typing.Literal["stock"]  # noqa: Y015
+    _WhichOneofArgType__stock: _TypeAlias = _typing.Literal["_stock", b"_stock"]  # noqa: Y015
+    _WhichOneofReturnType__total_cash: _TypeAlias = _typing.Literal["total_cash"]  # noqa: Y015
+    _WhichOneofArgType__total_cash: _TypeAlias = _typing.Literal["_total_cash", b"_total_cash"]  # noqa: Y015
+    _WhichOneofReturnType__treasury_bills: _TypeAlias = _typing.Literal["treasury_bills"]  # noqa: Y015
+    _WhichOneofArgType__treasury_bills: _TypeAlias = _typing.Literal["_treasury_bills", b"_treasury_bills"]  # noqa: Y015
+    _WhichOneofReturnType__unrealized_pnl: _TypeAlias = _typing.Literal["unrealized_pnl"]  # noqa: Y015
+    _WhichOneofArgType__unrealized_pnl: _TypeAlias = _typing.Literal["_unrealized_pnl", b"_unrealized_pnl"]  # noqa: Y015
+    _WhichOneofReturnType__warrants: _TypeAlias = _typing.Literal["warrants"]  # noqa: Y015
+    _WhichOneofArgType__warrants: _TypeAlias = _typing.Literal["_warrants", b"_warrants"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bonds) -> _WhichOneofReturnType__bonds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cfd) -> _WhichOneofReturnType__cfd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__commodity) -> _WhichOneofReturnType__commodity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cryptocurrency) -> _WhichOneofReturnType__cryptocurrency | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dividends_receivable) -> _WhichOneofReturnType__dividends_receivable | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exchange_rate) -> _WhichOneofReturnType__exchange_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__funds) -> _WhichOneofReturnType__funds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__future_options) -> _WhichOneofReturnType__future_options | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__futures) -> _WhichOneofReturnType__futures | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__government_bonds) -> _WhichOneofReturnType__government_bonds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__issuer_options) -> _WhichOneofReturnType__issuer_options | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__money_market) -> _WhichOneofReturnType__money_market | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__month_to_date_interest) -> _WhichOneofReturnType__month_to_date_interest | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mutual_funds) -> _WhichOneofReturnType__mutual_funds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__net_liquidation) -> _WhichOneofReturnType__net_liquidation | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__notional_cfd) -> _WhichOneofReturnType__notional_cfd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__options) -> _WhichOneofReturnType__options | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__realized_pnl) -> _WhichOneofReturnType__realized_pnl | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__settled_cash) -> _WhichOneofReturnType__settled_cash | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stock) -> _WhichOneofReturnType__stock | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_cash) -> _WhichOneofReturnType__total_cash | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__treasury_bills) -> _WhichOneofReturnType__treasury_bills | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unrealized_pnl) -> _WhichOneofReturnType__unrealized_pnl | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__warrants) -> _WhichOneofReturnType__warrants | None: ...
+
+Global___CurrencyMarketValue: _TypeAlias = CurrencyMarketValue  # noqa: Y015
+
+@_typing.final
+class CashBalance(_message.Message):
+    """CashBalance is cash in a currency: decimals, in that currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    IS_TOTAL_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
+    SETTLED_CASH_FIELD_NUMBER: _builtins.int
+    currency_code: _builtins.str
+    """The currency; of the total, the base currency."""
+    is_total: _builtins.bool
+    """Whether it is the total over all currencies."""
+    balance: _builtins.str
+    """Cash."""
+    settled_cash: _builtins.str
+    """Cash that has settled."""
+    def __init__(
+        self,
+        *,
+        currency_code: _builtins.str = ...,
+        is_total: _builtins.bool = ...,
+        balance: _builtins.str | None = ...,
+        settled_cash: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_balance", b"_balance", "_settled_cash", b"_settled_cash", "balance", b"balance", "settled_cash", b"settled_cash"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_balance", b"_balance", "_settled_cash", b"_settled_cash", "balance", b"balance", "currency_code", b"currency_code", "is_total", b"is_total", "settled_cash", b"settled_cash"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__balance: _TypeAlias = _typing.Literal["balance"]  # noqa: Y015
+    _WhichOneofArgType__balance: _TypeAlias = _typing.Literal["_balance", b"_balance"]  # noqa: Y015
+    _WhichOneofReturnType__settled_cash: _TypeAlias = _typing.Literal["settled_cash"]  # noqa: Y015
+    _WhichOneofArgType__settled_cash: _TypeAlias = _typing.Literal["_settled_cash", b"_settled_cash"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__balance) -> _WhichOneofReturnType__balance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__settled_cash) -> _WhichOneofReturnType__settled_cash | None: ...
+
+Global___CashBalance: _TypeAlias = CashBalance  # noqa: Y015
+
+@_typing.final
+class GetBalancesResponse(_message.Message):
+    """GetBalancesResponse has the balances."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    CASH_BALANCES_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    MARKET_VALUES_FIELD_NUMBER: _builtins.int
+    ACCOUNT_TYPE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    account_type: _builtins.str
+    """IBKR's type of account; empty when it does not say."""
+    status: _builtins.str
+    """IBKR's status of the account; empty when it does not say."""
+    @_builtins.property
+    def summary(self) -> Global___AccountFigures:
+        """The most important figures, not rounded; in the account's base currency, which is not named."""
+
+    @_builtins.property
+    def cash_balances(self) -> _containers.RepeatedCompositeFieldContainer[Global___CashBalance]:
+        """Cash by currency."""
+
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___SegmentBalances]:
+        """By segment, the total first."""
+
+    @_builtins.property
+    def market_values(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurrencyMarketValue]:
+        """By currency, the total last."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        summary: Global___AccountFigures | None = ...,
+        cash_balances: _abc.Iterable[Global___CashBalance] | None = ...,
+        segments: _abc.Iterable[Global___SegmentBalances] | None = ...,
+        market_values: _abc.Iterable[Global___CurrencyMarketValue] | None = ...,
+        account_type: _builtins.str = ...,
+        status: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "account_type", b"account_type", "cash_balances", b"cash_balances", "market_values", b"market_values", "segments", b"segments", "status", b"status", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBalancesResponse: _TypeAlias = GetBalancesResponse  # noqa: Y015
+
+@_typing.final
+class GetLedgerRequest(_message.Message):
+    """GetLedgerRequest asks for the ledger of an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account. Required."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLedgerRequest: _TypeAlias = GetLedgerRequest  # noqa: Y015
+
+@_typing.final
+class LedgerEntry(_message.Message):
+    """LedgerEntry is what an account holds in a currency: decimals, in that currency. What IBKR has not said is absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CASH_BALANCE_FIELD_NUMBER: _builtins.int
+    SETTLED_CASH_FIELD_NUMBER: _builtins.int
+    NET_LIQUIDATION_VALUE_FIELD_NUMBER: _builtins.int
+    STOCK_MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    STOCK_OPTION_MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    FUTURE_MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    FUTURE_OPTION_MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    FUTURES_ONLY_PNL_FIELD_NUMBER: _builtins.int
+    COMMODITY_MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    CORPORATE_BONDS_MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    TREASURY_BONDS_MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    TREASURY_BILLS_MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    WARRANTS_MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    ISSUER_OPTIONS_MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    CRYPTOCURRENCY_VALUE_FIELD_NUMBER: _builtins.int
+    FUNDS_FIELD_NUMBER: _builtins.int
+    MONEY_FUNDS_FIELD_NUMBER: _builtins.int
+    INTEREST_FIELD_NUMBER: _builtins.int
+    DIVIDENDS_FIELD_NUMBER: _builtins.int
+    CASH_BALANCE_FX_SEGMENT_FIELD_NUMBER: _builtins.int
+    REALIZED_PNL_FIELD_NUMBER: _builtins.int
+    UNREALIZED_PNL_FIELD_NUMBER: _builtins.int
+    EXCHANGE_RATE_FIELD_NUMBER: _builtins.int
+    MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    MEASURED_AT_FIELD_NUMBER: _builtins.int
+    currency_code: _builtins.str
+    """The currency, or BASE for the base currency over all of them."""
+    account_id: _builtins.str
+    """The account; empty when IBKR does not say."""
+    cash_balance: _builtins.str
+    """Cash."""
+    settled_cash: _builtins.str
+    """Cash that has settled."""
+    net_liquidation_value: _builtins.str
+    """All of it."""
+    stock_market_value: _builtins.str
+    """Stocks."""
+    stock_option_market_value: _builtins.str
+    """Options on stocks."""
+    future_market_value: _builtins.str
+    """Futures."""
+    future_option_market_value: _builtins.str
+    """Options on futures."""
+    futures_only_pnl: _builtins.str
+    """Profit and loss of futures."""
+    commodity_market_value: _builtins.str
+    """Commodities."""
+    corporate_bonds_market_value: _builtins.str
+    """Corporate bonds."""
+    treasury_bonds_market_value: _builtins.str
+    """Treasury bonds."""
+    treasury_bills_market_value: _builtins.str
+    """Treasury bills."""
+    warrants_market_value: _builtins.str
+    """Warrants."""
+    issuer_options_market_value: _builtins.str
+    """Issuer options."""
+    cryptocurrency_value: _builtins.str
+    """Cryptocurrencies."""
+    funds: _builtins.str
+    """Funds."""
+    money_funds: _builtins.str
+    """Money market funds."""
+    interest: _builtins.str
+    """Interest accrued."""
+    dividends: _builtins.str
+    """Dividends accrued."""
+    cash_balance_fx_segment: _builtins.str
+    """Cash in the foreign exchange segment."""
+    realized_pnl: _builtins.str
+    """Profit and loss of closed positions."""
+    unrealized_pnl: _builtins.str
+    """Profit and loss of open positions."""
+    exchange_rate: _builtins.str
+    """What one unit is worth in the base currency."""
+    market_value: _builtins.str
+    """Market value in all, where IBKR gives it (the ledger channel)."""
+    @_builtins.property
+    def measured_at(self) -> _timestamp_pb2.Timestamp:
+        """When IBKR computed it."""
+
+    def __init__(
+        self,
+        *,
+        currency_code: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        cash_balance: _builtins.str | None = ...,
+        settled_cash: _builtins.str | None = ...,
+        net_liquidation_value: _builtins.str | None = ...,
+        stock_market_value: _builtins.str | None = ...,
+        stock_option_market_value: _builtins.str | None = ...,
+        future_market_value: _builtins.str | None = ...,
+        future_option_market_value: _builtins.str | None = ...,
+        futures_only_pnl: _builtins.str | None = ...,
+        commodity_market_value: _builtins.str | None = ...,
+        corporate_bonds_market_value: _builtins.str | None = ...,
+        treasury_bonds_market_value: _builtins.str | None = ...,
+        treasury_bills_market_value: _builtins.str | None = ...,
+        warrants_market_value: _builtins.str | None = ...,
+        issuer_options_market_value: _builtins.str | None = ...,
+        cryptocurrency_value: _builtins.str | None = ...,
+        funds: _builtins.str | None = ...,
+        money_funds: _builtins.str | None = ...,
+        interest: _builtins.str | None = ...,
+        dividends: _builtins.str | None = ...,
+        cash_balance_fx_segment: _builtins.str | None = ...,
+        realized_pnl: _builtins.str | None = ...,
+        unrealized_pnl: _builtins.str | None = ...,
+        exchange_rate: _builtins.str | None = ...,
+        market_value: _builtins.str | None = ...,
+        measured_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cash_balance", b"_cash_balance", "_cash_balance_fx_segment", b"_cash_balance_fx_segment", "_commodity_market_value", b"_commodity_market_value", "_corporate_bonds_market_value", b"_corporate_bonds_market_value", "_cryptocurrency_value", b"_cryptocurrency_value", "_dividends", b"_dividends", "_exchange_rate", b"_exchange_rate", "_funds", b"_funds", "_future_market_value", b"_future_market_value", "_future_option_market_value", b"_future_option_market_value", "_futures_only_pnl", b"_futures_only_pnl", "_interest", b"_interest", "_issuer_options_market_value", b"_issuer_options_market_value", "_market_value", b"_market_value", "_money_funds", b"_money_funds", "_net_liquidation_value", b"_net_liquidation_value", "_realized_pnl", b"_realized_pnl", "_settled_cash", b"_settled_cash", "_stock_market_value", b"_stock_market_value", "_stock_option_market_value", b"_stock_option_market_value", "_treasury_bills_market_value", b"_treasury_bills_market_value", "_treasury_bonds_market_value", b"_treasury_bonds_market_value", "_unrealized_pnl", b"_unrealized_pnl", "_warrants_market_value", b"_warrants_market_value", "cash_balance", b"cash_balance", "cash_balance_fx_segment", b"cash_balance_fx_segment", "commodity_market_value", b"commodity_market_value", "corporate_bonds_market_value", b"corporate_bonds_market_value", "cryptocurrency_value", b"cryptocurrency_value", "dividends", b"dividends", "exchange_rate", b"exchange_rate", "funds", b"funds", "future_market_value", b"future_market_value", "future_option_market_value", b"future_option_market_value", "futures_only_pnl", b"futures_only_pnl", "interest", b"interest", "issuer_options_market_value", b"issuer_options_market_value", "market_value", b"market_value", "measured_at", b"measured_at", "money_funds", b"money_funds", "net_liquidation_value", b"net_liquidation_value", "realized_pnl", b"realized_pnl", "settled_cash", b"settled_cash", "stock_market_value", b"stock_market_value", "stock_option_market_value", b"stock_option_market_value", "treasury_bills_market_value", b"treasury_bills_market_value", "treasury_bonds_market_value", b"treasury_bonds_market_value", "unrealized_pnl", b"unrealized_pnl", "warrants_market_value", b"warrants_market_value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cash_balance", b"_cash_balance", "_cash_balance_fx_segment", b"_cash_balance_fx_segment", "_commodity_market_value", b"_commodity_market_value", "_corporate_bonds_market_value", b"_corporate_bonds_market_value", "_cryptocurrency_value", b"_cryptocurrency_value", "_dividends", b"_dividends", "_exchange_rate", b"_exchange_rate", "_funds", b"_funds", "_future_market_value", b"_future_market_value", "_future_option_market_value", b"_future_option_market_value", "_futures_only_pnl", b"_futures_only_pnl", "_interest", b"_interest", "_issuer_options_market_value", b"_issuer_options_market_value", "_market_value", b"_market_value", "_money_funds", b"_money_funds", "_net_liquidation_value", b"_net_liquidation_value", "_realized_pnl", b"_realized_pnl", "_settled_cash", b"_settled_cash", "_stock_market_value", b"_stock_market_value", "_stock_option_market_value", b"_stock_option_market_value", "_treasury_bills_market_value", b"_treasury_bills_market_value", "_treasury_bonds_market_value", b"_treasury_bonds_market_value", "_unrealized_pnl", b"_unrealized_pnl", "_warrants_market_value", b"_warrants_market_value", "account_id", b"account_id", "cash_balance", b"cash_balance", "cash_balance_fx_segment", b"cash_balance_fx_segment", "commodity_market_value", b"commodity_market_value", "corporate_bonds_market_value", b"corporate_bonds_market_value", "cryptocurrency_value", b"cryptocurrency_value", "currency_code", b"currency_code", "dividends", b"dividends", "exchange_rate", b"exchange_rate", "funds", b"funds", "future_market_value", b"future_market_value", "future_option_market_value", b"future_option_market_value", "futures_only_pnl", b"futures_only_pnl", "interest", b"interest", "issuer_options_market_value", b"issuer_options_market_value", "market_value", b"market_value", "measured_at", b"measured_at", "money_funds", b"money_funds", "net_liquidation_value", b"net_liquidation_value", "realized_pnl", b"realized_pnl", "settled_cash", b"settled_cash", "stock_market_value", b"stock_market_value", "stock_option_market_value", b"stock_option_market_value", "treasury_bills_market_value", b"treasury_bills_market_value", "treasury_bonds_market_value", b"treasury_bonds_market_value", "unrealized_pnl", b"unrealized_pnl", "warrants_market_value", b"warrants_market_value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cash_balance: _TypeAlias = _typing.Literal["cash_balance"]  # noqa: Y015
+    _WhichOneofArgType__cash_balance: _TypeAlias = _typing.Literal["_cash_balance", b"_cash_balance"]  # noqa: Y015
+    _WhichOneofReturnType__cash_balance_fx_segment: _TypeAlias = _typing.Literal["cash_balance_fx_segment"]  # noqa: Y015
+    _WhichOneofArgType__cash_balance_fx_segment: _TypeAlias = _typing.Literal["_cash_balance_fx_segment", b"_cash_balance_fx_segment"]  # noqa: Y015
+    _WhichOneofReturnType__commodity_market_value: _TypeAlias = _typing.Literal["commodity_market_value"]  # noqa: Y015
+    _WhichOneofArgType__commodity_market_value: _TypeAlias = _typing.Literal["_commodity_market_value", b"_commodity_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__corporate_bonds_market_value: _TypeAlias = _typing.Literal["corporate_bonds_market_value"]  # noqa: Y015
+    _WhichOneofArgType__corporate_bonds_market_value: _TypeAlias = _typing.Literal["_corporate_bonds_market_value", b"_corporate_bonds_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__cryptocurrency_value: _TypeAlias = _typing.Literal["cryptocurrency_value"]  # noqa: Y015
+    _WhichOneofArgType__cryptocurrency_value: _TypeAlias = _typing.Literal["_cryptocurrency_value", b"_cryptocurrency_value"]  # noqa: Y015
+    _WhichOneofReturnType__dividends: _TypeAlias = _typing.Literal["dividends"]  # noqa: Y015
+    _WhichOneofArgType__dividends: _TypeAlias = _typing.Literal["_dividends", b"_dividends"]  # noqa: Y015
+    _WhichOneofReturnType__exchange_rate: _TypeAlias = _typing.Literal["exchange_rate"]  # noqa: Y015
+    _WhichOneofArgType__exchange_rate: _TypeAlias = _typing.Literal["_exchange_rate", b"_exchange_rate"]  # noqa: Y015
+    _WhichOneofReturnType__funds: _TypeAlias = _typing.Literal["funds"]  # noqa: Y015
+    _WhichOneofArgType__funds: _TypeAlias = _typing.Literal["_funds", b"_funds"]  # noqa: Y015
+    _WhichOneofReturnType__future_market_value: _TypeAlias = _typing.Literal["future_market_value"]  # noqa: Y015
+    _WhichOneofArgType__future_market_value: _TypeAlias = _typing.Literal["_future_market_value", b"_future_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__future_option_market_value: _TypeAlias = _typing.Literal["future_option_market_value"]  # noqa: Y015
+    _WhichOneofArgType__future_option_market_value: _TypeAlias = _typing.Literal["_future_option_market_value", b"_future_option_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__futures_only_pnl: _TypeAlias = _typing.Literal["futures_only_pnl"]  # noqa: Y015
+    _WhichOneofArgType__futures_only_pnl: _TypeAlias = _typing.Literal["_futures_only_pnl", b"_futures_only_pnl"]  # noqa: Y015
+    _WhichOneofReturnType__interest: _TypeAlias = _typing.Literal["interest"]  # noqa: Y015
+    _WhichOneofArgType__interest: _TypeAlias = _typing.Literal["_interest", b"_interest"]  # noqa: Y015
+    _WhichOneofReturnType__issuer_options_market_value: _TypeAlias = _typing.Literal["issuer_options_market_value"]  # noqa: Y015
+    _WhichOneofArgType__issuer_options_market_value: _TypeAlias = _typing.Literal["_issuer_options_market_value", b"_issuer_options_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__market_value: _TypeAlias = _typing.Literal["market_value"]  # noqa: Y015
+    _WhichOneofArgType__market_value: _TypeAlias = _typing.Literal["_market_value", b"_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__money_funds: _TypeAlias = _typing.Literal["money_funds"]  # noqa: Y015
+    _WhichOneofArgType__money_funds: _TypeAlias = _typing.Literal["_money_funds", b"_money_funds"]  # noqa: Y015
+    _WhichOneofReturnType__net_liquidation_value: _TypeAlias = _typing.Literal["net_liquidation_value"]  # noqa: Y015
+    _WhichOneofArgType__net_liquidation_value: _TypeAlias = _typing.Literal["_net_liquidation_value", b"_net_liquidation_value"]  # noqa: Y015
+    _WhichOneofReturnType__realized_pnl: _TypeAlias = _typing.Literal["realized_pnl"]  # noqa: Y015
+    _WhichOneofArgType__realized_pnl: _TypeAlias = _typing.Literal["_realized_pnl", b"_realized_pnl"]  # noqa: Y015
+    _WhichOneofReturnType__settled_cash: _TypeAlias = _typing.Literal["settled_cash"]  # noqa: Y015
+    _WhichOneofArgType__settled_cash: _TypeAlias = _typing.Literal["_settled_cash", b"_settled_cash"]  # noqa: Y015
+    _WhichOneofReturnType__stock_market_value: _TypeAlias = _typing.Literal["stock_market_value"]  # noqa: Y015
+    _WhichOneofArgType__stock_market_value: _TypeAlias = _typing.Literal["_stock_market_value", b"_stock_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__stock_option_market_value: _TypeAlias = _typing.Literal["stock_option_market_value"]  # noqa: Y015
+    _WhichOneofArgType__stock_option_market_value: _TypeAlias = _typing.Literal["_stock_option_market_value", b"_stock_option_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__treasury_bills_market_value: _TypeAlias = _typing.Literal["treasury_bills_market_value"]  # noqa: Y015
+    _WhichOneofArgType__treasury_bills_market_value: _TypeAlias = _typing.Literal["_treasury_bills_market_value", b"_treasury_bills_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__treasury_bonds_market_value: _TypeAlias = _typing.Literal["treasury_bonds_market_value"]  # noqa: Y015
+    _WhichOneofArgType__treasury_bonds_market_value: _TypeAlias = _typing.Literal["_treasury_bonds_market_value", b"_treasury_bonds_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__unrealized_pnl: _TypeAlias = _typing.Literal["unrealized_pnl"]  # noqa: Y015
+    _WhichOneofArgType__unrealized_pnl: _TypeAlias = _typing.Literal["_unrealized_pnl", b"_unrealized_pnl"]  # noqa: Y015
+    _WhichOneofReturnType__warrants_market_value: _TypeAlias = _typing.Literal["warrants_market_value"]  # noqa: Y015
+    _WhichOneofArgType__warrants_market_value: _TypeAlias = _typing.Literal["_warrants_market_value", b"_warrants_market_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cash_balance) -> _WhichOneofReturnType__cash_balance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cash_balance_fx_segment) -> _WhichOneofReturnType__cash_balance_fx_segment | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__commodity_market_value) -> _WhichOneofReturnType__commodity_market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__corporate_bonds_market_value) -> _WhichOneofReturnType__corporate_bonds_market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cryptocurrency_value) -> _WhichOneofReturnType__cryptocurrency_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dividends) -> _WhichOneofReturnType__dividends | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exchange_rate) -> _WhichOneofReturnType__exchange_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__funds) -> _WhichOneofReturnType__funds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__future_market_value) -> _WhichOneofReturnType__future_market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__future_option_market_value) -> _WhichOneofReturnType__future_option_market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__futures_only_pnl) -> _WhichOneofReturnType__futures_only_pnl | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__interest) -> _WhichOneofReturnType__interest | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__issuer_options_market_value) -> _WhichOneofReturnType__issuer_options_market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__market_value) -> _WhichOneofReturnType__market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__money_funds) -> _WhichOneofReturnType__money_funds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__net_liquidation_value) -> _WhichOneofReturnType__net_liquidation_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__realized_pnl) -> _WhichOneofReturnType__realized_pnl | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__settled_cash) -> _WhichOneofReturnType__settled_cash | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stock_market_value) -> _WhichOneofReturnType__stock_market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stock_option_market_value) -> _WhichOneofReturnType__stock_option_market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__treasury_bills_market_value) -> _WhichOneofReturnType__treasury_bills_market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__treasury_bonds_market_value) -> _WhichOneofReturnType__treasury_bonds_market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unrealized_pnl) -> _WhichOneofReturnType__unrealized_pnl | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__warrants_market_value) -> _WhichOneofReturnType__warrants_market_value | None: ...
+
+Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
+
+@_typing.final
+class GetLedgerResponse(_message.Message):
+    """GetLedgerResponse has the ledger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LedgerEntry]:
+        """By currency."""
+
+    @_builtins.property
+    def base(self) -> Global___LedgerEntry:
+        """Over all currencies, in the base currency."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___LedgerEntry] | None = ...,
+        base: Global___LedgerEntry | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "entries", b"entries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLedgerResponse: _TypeAlias = GetLedgerResponse  # noqa: Y015
+
+@_typing.final
+class PriceIncrement(_message.Message):
+    """PriceIncrement is a step of prices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOWER_EDGE_FIELD_NUMBER: _builtins.int
+    INCREMENT_FIELD_NUMBER: _builtins.int
+    lower_edge: _builtins.str
+    """From this price on."""
+    increment: _builtins.str
+    """Prices are multiples of this."""
+    def __init__(
+        self,
+        *,
+        lower_edge: _builtins.str | None = ...,
+        increment: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_increment", b"_increment", "_lower_edge", b"_lower_edge", "increment", b"increment", "lower_edge", b"lower_edge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_increment", b"_increment", "_lower_edge", b"_lower_edge", "increment", b"increment", "lower_edge", b"lower_edge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__increment: _TypeAlias = _typing.Literal["increment"]  # noqa: Y015
+    _WhichOneofArgType__increment: _TypeAlias = _typing.Literal["_increment", b"_increment"]  # noqa: Y015
+    _WhichOneofReturnType__lower_edge: _TypeAlias = _typing.Literal["lower_edge"]  # noqa: Y015
+    _WhichOneofArgType__lower_edge: _TypeAlias = _typing.Literal["_lower_edge", b"_lower_edge"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__increment) -> _WhichOneofReturnType__increment | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lower_edge) -> _WhichOneofReturnType__lower_edge | None: ...
+
+Global___PriceIncrement: _TypeAlias = PriceIncrement  # noqa: Y015
+
+@_typing.final
+class Position(_message.Message):
+    """Position is a holding in a contract. Prices per unit and amounts are decimals, in the contract's currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CONID_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    MARKET_PRICE_FIELD_NUMBER: _builtins.int
+    MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    AVERAGE_COST_FIELD_NUMBER: _builtins.int
+    AVERAGE_PRICE_FIELD_NUMBER: _builtins.int
+    REALIZED_PNL_FIELD_NUMBER: _builtins.int
+    UNREALIZED_PNL_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    BASE_MARKET_PRICE_FIELD_NUMBER: _builtins.int
+    BASE_MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    BASE_AVERAGE_COST_FIELD_NUMBER: _builtins.int
+    BASE_AVERAGE_PRICE_FIELD_NUMBER: _builtins.int
+    BASE_REALIZED_PNL_FIELD_NUMBER: _builtins.int
+    BASE_UNREALIZED_PNL_FIELD_NUMBER: _builtins.int
+    SECURITY_TYPE_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    LISTING_EXCHANGE_FIELD_NUMBER: _builtins.int
+    EXCHANGES_FIELD_NUMBER: _builtins.int
+    SECTOR_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    SECTOR_GROUP_FIELD_NUMBER: _builtins.int
+    COUNTRY_CODE_FIELD_NUMBER: _builtins.int
+    EXPIRY_FIELD_NUMBER: _builtins.int
+    LAST_TRADING_DAY_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    STRIKE_FIELD_NUMBER: _builtins.int
+    MULTIPLIER_FIELD_NUMBER: _builtins.int
+    EXERCISE_STYLE_FIELD_NUMBER: _builtins.int
+    UNDERLYING_CONID_FIELD_NUMBER: _builtins.int
+    HAS_OPTIONS_FIELD_NUMBER: _builtins.int
+    IS_US_FIELD_NUMBER: _builtins.int
+    IS_EVENT_CONTRACT_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PRICE_INCREMENTS_FIELD_NUMBER: _builtins.int
+    DEFINITION_LOADED_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    conid: _builtins.int
+    """The contract."""
+    description: _builtins.str
+    """The contract in words."""
+    quantity: _builtins.str
+    """How much is held; negative when short."""
+    market_price: _builtins.str
+    """Price per unit."""
+    market_value: _builtins.str
+    """What the position is worth."""
+    average_cost: _builtins.str
+    """What a contract has cost on average, multiplier included."""
+    average_price: _builtins.str
+    """What a unit has cost on average."""
+    realized_pnl: _builtins.str
+    """Today's profit and loss of what was closed."""
+    unrealized_pnl: _builtins.str
+    """Profit and loss of what is open."""
+    currency_code: _builtins.str
+    """The currency of all these."""
+    base_market_price: _builtins.str
+    """The price in the base currency; absent for positions in it."""
+    base_market_value: _builtins.str
+    """The worth in the base currency."""
+    base_average_cost: _builtins.str
+    """The average cost in the base currency."""
+    base_average_price: _builtins.str
+    """The average price in the base currency."""
+    base_realized_pnl: _builtins.str
+    """The realized profit and loss in the base currency."""
+    base_unrealized_pnl: _builtins.str
+    """The unrealized profit and loss in the base currency."""
+    security_type: _builtins.str
+    """IBKR's type of security (asset class), such as STK."""
+    symbol: _builtins.str
+    """Its symbol; empty while the definition is not loaded."""
+    name: _builtins.str
+    """The name of its company."""
+    listing_exchange: _builtins.str
+    """The exchange that lists it."""
+    sector: _builtins.str
+    """Its sector, such as Technology."""
+    group: _builtins.str
+    """Its industry group."""
+    sector_group: _builtins.str
+    """Its category within the group."""
+    country_code: _builtins.str
+    """The country of its exchange."""
+    expiry: _builtins.str
+    """When it expires, as YYYYMMDD; empty when it does not."""
+    last_trading_day: _builtins.str
+    """Its last trading day, as YYYYMMDD."""
+    right: _builtins.str
+    """C for a call, P for a put; empty for others."""
+    strike: _builtins.str
+    """Its strike price; absent for others than options."""
+    multiplier: _builtins.str
+    """Units in a contract; absent when it is one."""
+    exercise_style: _builtins.str
+    """IBKR's style of exercise."""
+    underlying_conid: _builtins.int
+    """What it derives from; 0 for others."""
+    has_options: _builtins.bool
+    """Whether there are options on it."""
+    is_us: _builtins.bool
+    """Whether it trades in the US."""
+    is_event_contract: _builtins.bool
+    """Whether it is an event contract."""
+    type: _builtins.str
+    """IBKR's kind of stock, such as COMMON or ETF."""
+    model: _builtins.str
+    """The advisor's model that it belongs to; empty without one."""
+    definition_loaded: _builtins.bool
+    """Whether the gateway has loaded the contract's definition: while false, what describes the contract may be missing."""
+    @_builtins.property
+    def exchanges(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Exchanges that trade it."""
+
+    @_builtins.property
+    def price_increments(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceIncrement]:
+        """Its price steps."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        conid: _builtins.int = ...,
+        description: _builtins.str = ...,
+        quantity: _builtins.str | None = ...,
+        market_price: _builtins.str | None = ...,
+        market_value: _builtins.str | None = ...,
+        average_cost: _builtins.str | None = ...,
+        average_price: _builtins.str | None = ...,
+        realized_pnl: _builtins.str | None = ...,
+        unrealized_pnl: _builtins.str | None = ...,
+        currency_code: _builtins.str = ...,
+        base_market_price: _builtins.str | None = ...,
+        base_market_value: _builtins.str | None = ...,
+        base_average_cost: _builtins.str | None = ...,
+        base_average_price: _builtins.str | None = ...,
+        base_realized_pnl: _builtins.str | None = ...,
+        base_unrealized_pnl: _builtins.str | None = ...,
+        security_type: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        name: _builtins.str = ...,
+        listing_exchange: _builtins.str = ...,
+        exchanges: _abc.Iterable[_builtins.str] | None = ...,
+        sector: _builtins.str = ...,
+        group: _builtins.str = ...,
+        sector_group: _builtins.str = ...,
+        country_code: _builtins.str = ...,
+        expiry: _builtins.str = ...,
+        last_trading_day: _builtins.str = ...,
+        right: _builtins.str = ...,
+        strike: _builtins.str | None = ...,
+        multiplier: _builtins.str | None = ...,
+        exercise_style: _builtins.str = ...,
+        underlying_conid: _builtins.int = ...,
+        has_options: _builtins.bool | None = ...,
+        is_us: _builtins.bool | None = ...,
+        is_event_contract: _builtins.bool | None = ...,
+        type: _builtins.str = ...,
+        model: _builtins.str = ...,
+        price_increments: _abc.Iterable[Global___PriceIncrement] | None = ...,
+        definition_loaded: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_cost", b"_average_cost", "_average_price", b"_average_price", "_base_average_cost", b"_base_average_cost", "_base_average_price", b"_base_average_price", "_base_market_price", b"_base_market_price", "_base_market_value", b"_base_market_value", "_base_realized_pnl", b"_base_realized_pnl", "_base_unrealized_pnl", b"_base_unrealized_pnl", "_has_options", b"_has_options", "_is_event_contract", b"_is_event_contract", "_is_us", b"_is_us", "_market_price", b"_market_price", "_market_value", b"_market_value", "_multiplier", b"_multiplier", "_quantity", b"_quantity", "_realized_pnl", b"_realized_pnl", "_strike", b"_strike", "_unrealized_pnl", b"_unrealized_pnl", "average_cost", b"average_cost", "average_price", b"average_price", "base_average_cost", b"base_average_cost", "base_average_price", b"base_average_price", "base_market_price", b"base_market_price", "base_market_value", b"base_market_value", "base_realized_pnl", b"base_realized_pnl", "base_unrealized_pnl", b"base_unrealized_pnl", "has_options", b"has_options", "is_event_contract", b"is_event_contract", "is_us", b"is_us", "market_price", b"market_price", "market_value", b"market_value", "multiplier", b"multiplier", "quantity", b"quantity", "realized_pnl", b"realized_pnl", "strike", b"strike", "unrealized_pnl", b"unrealized_pnl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_cost", b"_average_cost", "_average_price", b"_average_price", "_base_average_cost", b"_base_average_cost", "_base_average_price", b"_base_average_price", "_base_market_price", b"_base_market_price", "_base_market_value", b"_base_market_value", "_base_realized_pnl", b"_base_realized_pnl", "_base_unrealized_pnl", b"_base_unrealized_pnl", "_has_options", b"_has_options", "_is_event_contract", b"_is_event_contract", "_is_us", b"_is_us", "_market_price", b"_market_price", "_market_value", b"_market_value", "_multiplier", b"_multiplier", "_quantity", b"_quantity", "_realized_pnl", b"_realized_pnl", "_strike", b"_strike", "_unrealized_pnl", b"_unrealized_pnl", "account_id", b"account_id", "average_cost", b"average_cost", "average_price", b"average_price", "base_average_cost", b"base_average_cost", "base_average_price", b"base_average_price", "base_market_price", b"base_market_price", "base_market_value", b"base_market_value", "base_realized_pnl", b"base_realized_pnl", "base_unrealized_pnl", b"base_unrealized_pnl", "conid", b"conid", "country_code", b"country_code", "currency_code", b"currency_code", "definition_loaded", b"definition_loaded", "description", b"description", "exchanges", b"exchanges", "exercise_style", b"exercise_style", "expiry", b"expiry", "group", b"group", "has_options", b"has_options", "is_event_contract", b"is_event_contract", "is_us", b"is_us", "last_trading_day", b"last_trading_day", "listing_exchange", b"listing_exchange", "market_price", b"market_price", "market_value", b"market_value", "model", b"model", "multiplier", b"multiplier", "name", b"name", "price_increments", b"price_increments", "quantity", b"quantity", "realized_pnl", b"realized_pnl", "right", b"right", "sector", b"sector", "sector_group", b"sector_group", "security_type", b"security_type", "strike", b"strike", "symbol", b"symbol", "type", b"type", "underlying_conid", b"underlying_conid", "unrealized_pnl", b"unrealized_pnl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__average_cost: _TypeAlias = _typing.Literal["average_cost"]  # noqa: Y015
+    _WhichOneofArgType__average_cost: _TypeAlias = _typing.Literal["_average_cost", b"_average_cost"]  # noqa: Y015
+    _WhichOneofReturnType__average_price: _TypeAlias = _typing.Literal["average_price"]  # noqa: Y015
+    _WhichOneofArgType__average_price: _TypeAlias = _typing.Literal["_average_price", b"_average_price"]  # noqa: Y015
+    _WhichOneofReturnType__base_average_cost: _TypeAlias = _typing.Literal["base_average_cost"]  # noqa: Y015
+    _WhichOneofArgType__base_average_cost: _TypeAlias = _typing.Literal["_base_average_cost", b"_base_average_cost"]  # noqa: Y015
+    _WhichOneofReturnType__base_average_price: _TypeAlias = _typing.Literal["base_average_price"]  # noqa: Y015
+    _WhichOneofArgType__base_average_price: _TypeAlias = _typing.Literal["_base_average_price", b"_base_average_price"]  # noqa: Y015
+    _WhichOneofReturnType__base_market_price: _TypeAlias = _typing.Literal["base_market_price"]  # noqa: Y015
+    _WhichOneofArgType__base_market_price: _TypeAlias = _typing.Literal["_base_market_price", b"_base_market_price"]  # noqa: Y015
+    _WhichOneofReturnType__base_market_value: _TypeAlias = _typing.Literal["base_market_value"]  # noqa: Y015
+    _WhichOneofArgType__base_market_value: _TypeAlias = _typing.Literal["_base_market_value", b"_base_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__base_realized_pnl: _TypeAlias = _typing.Literal["base_realized_pnl"]  # noqa: Y015
+    _WhichOneofArgType__base_realized_pnl: _TypeAlias = _typing.Literal["_base_realized_pnl", b"_base_realized_pnl"]  # noqa: Y015
+    _WhichOneofReturnType__base_unrealized_pnl: _TypeAlias = _typing.Literal["base_unrealized_pnl"]  # noqa: Y015
+    _WhichOneofArgType__base_unrealized_pnl: _TypeAlias = _typing.Literal["_base_unrealized_pnl", b"_base_unrealized_pnl"]  # noqa: Y015
+    _WhichOneofReturnType__has_options: _TypeAlias = _typing.Literal["has_options"]  # noqa: Y015
+    _WhichOneofArgType__has_options: _TypeAlias = _typing.Literal["_has_options", b"_has_options"]  # noqa: Y015
+    _WhichOneofReturnType__is_event_contract: _TypeAlias = _typing.Literal["is_event_contract"]  # noqa: Y015
+    _WhichOneofArgType__is_event_contract: _TypeAlias = _typing.Literal["_is_event_contract", b"_is_event_contract"]  # noqa: Y015
+    _WhichOneofReturnType__is_us: _TypeAlias = _typing.Literal["is_us"]  # noqa: Y015
+    _WhichOneofArgType__is_us: _TypeAlias = _typing.Literal["_is_us", b"_is_us"]  # noqa: Y015
+    _WhichOneofReturnType__market_price: _TypeAlias = _typing.Literal["market_price"]  # noqa: Y015
+    _WhichOneofArgType__market_price: _TypeAlias = _typing.Literal["_market_price", b"_market_price"]  # noqa: Y015
+    _WhichOneofReturnType__market_value: _TypeAlias = _typing.Literal["market_value"]  # noqa: Y015
+    _WhichOneofArgType__market_value: _TypeAlias = _typing.Literal["_market_value", b"_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__multiplier: _TypeAlias = _typing.Literal["multiplier"]  # noqa: Y015
+    _WhichOneofArgType__multiplier: _TypeAlias = _typing.Literal["_multiplier", b"_multiplier"]  # noqa: Y015
+    _WhichOneofReturnType__quantity: _TypeAlias = _typing.Literal["quantity"]  # noqa: Y015
+    _WhichOneofArgType__quantity: _TypeAlias = _typing.Literal["_quantity", b"_quantity"]  # noqa: Y015
+    _WhichOneofReturnType__realized_pnl: _TypeAlias = _typing.Literal["realized_pnl"]  # noqa: Y015
+    _WhichOneofArgType__realized_pnl: _TypeAlias = _typing.Literal["_realized_pnl", b"_realized_pnl"]  # noqa: Y015
+    _WhichOneofReturnType__strike: _TypeAlias = _typing.Literal["strike"]  # noqa: Y015
+    _WhichOneofArgType__strike: _TypeAlias = _typing.Literal["_strike", b"_strike"]  # noqa: Y015
+    _WhichOneofReturnType__unrealized_pnl: _TypeAlias = _typing.Literal["unrealized_pnl"]  # noqa: Y015
+    _WhichOneofArgType__unrealized_pnl: _TypeAlias = _typing.Literal["_unrealized_pnl", b"_unrealized_pnl"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__average_cost) -> _WhichOneofReturnType__average_cost | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__average_price) -> _WhichOneofReturnType__average_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_average_cost) -> _WhichOneofReturnType__base_average_cost | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_average_price) -> _WhichOneofReturnType__base_average_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_market_price) -> _WhichOneofReturnType__base_market_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_market_value) -> _WhichOneofReturnType__base_market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_realized_pnl) -> _WhichOneofReturnType__base_realized_pnl | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_unrealized_pnl) -> _WhichOneofReturnType__base_unrealized_pnl | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__has_options) -> _WhichOneofReturnType__has_options | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_event_contract) -> _WhichOneofReturnType__is_event_contract | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_us) -> _WhichOneofReturnType__is_us | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__market_price) -> _WhichOneofReturnType__market_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__market_value) -> _WhichOneofReturnType__market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__multiplier) -> _WhichOneofReturnType__multiplier | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quantity) -> _WhichOneofReturnType__quantity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__realized_pnl) -> _WhichOneofReturnType__realized_pnl | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strike) -> _WhichOneofReturnType__strike | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unrealized_pnl) -> _WhichOneofReturnType__unrealized_pnl | None: ...
+
+Global___Position: _TypeAlias = Position  # noqa: Y015
+
+@_typing.final
+class ListPositionsRequest(_message.Message):
+    """ListPositionsRequest asks for the positions of an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    UNCACHED_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account. Required."""
+    model: _builtins.str
+    """Of an advisor: only those of this model; all when empty."""
+    uncached: _builtins.bool
+    """Whether to read past the gateway's cache. Such positions have no description beyond the essentials."""
+    page_size: _builtins.int
+    """How many at most; 100 when 0, never more than 1000."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        uncached: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "model", b"model", "page_size", b"page_size", "page_token", b"page_token", "uncached", b"uncached"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPositionsRequest: _TypeAlias = ListPositionsRequest  # noqa: Y015
+
+@_typing.final
+class ListPositionsResponse(_message.Message):
+    """ListPositionsResponse has the positions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Of the next page; empty on the last."""
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]:
+        """In IBKR's order."""
+
+    def __init__(
+        self,
+        *,
+        positions: _abc.Iterable[Global___Position] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "positions", b"positions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPositionsResponse: _TypeAlias = ListPositionsResponse  # noqa: Y015
+
+@_typing.final
+class GetPositionRequest(_message.Message):
+    """GetPositionRequest says which position is wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CONID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account; every account that holds the contract when empty."""
+    conid: _builtins.int
+    """The contract. Required."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        conid: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "conid", b"conid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPositionRequest: _TypeAlias = GetPositionRequest  # noqa: Y015
+
+@_typing.final
+class GetPositionResponse(_message.Message):
+    """GetPositionResponse has the positions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]:
+        """One for each account, and model, that holds it; empty when nobody does."""
+
+    def __init__(
+        self,
+        *,
+        positions: _abc.Iterable[Global___Position] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["positions", b"positions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPositionResponse: _TypeAlias = GetPositionResponse  # noqa: Y015
+
+@_typing.final
+class ListComboPositionsRequest(_message.Message):
+    """ListComboPositionsRequest asks for the combinations of an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    UNCACHED_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account. Required."""
+    uncached: _builtins.bool
+    """Whether to read past the gateway's cache."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        uncached: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "uncached", b"uncached"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListComboPositionsRequest: _TypeAlias = ListComboPositionsRequest  # noqa: Y015
+
+@_typing.final
+class ComboLeg(_message.Message):
+    """ComboLeg is one leg of a combination."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONID_FIELD_NUMBER: _builtins.int
+    RATIO_FIELD_NUMBER: _builtins.int
+    conid: _builtins.int
+    """The contract."""
+    ratio: _builtins.str
+    """How many of it in one combination; negative when sold."""
+    def __init__(
+        self,
+        *,
+        conid: _builtins.int = ...,
+        ratio: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ratio", b"_ratio", "ratio", b"ratio"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ratio", b"_ratio", "conid", b"conid", "ratio", b"ratio"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__ratio: _TypeAlias = _typing.Literal["ratio"]  # noqa: Y015
+    _WhichOneofArgType__ratio: _TypeAlias = _typing.Literal["_ratio", b"_ratio"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ratio) -> _WhichOneofReturnType__ratio | None: ...
+
+Global___ComboLeg: _TypeAlias = ComboLeg  # noqa: Y015
+
+@_typing.final
+class ComboPosition(_message.Message):
+    """ComboPosition is a combination that is held."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LEGS_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """IBKR's name of it."""
+    description: _builtins.str
+    """Its legs, in IBKR's words."""
+    @_builtins.property
+    def legs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComboLeg]:
+        """Its legs."""
+
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]:
+        """What is held of each leg."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        legs: _abc.Iterable[Global___ComboLeg] | None = ...,
+        positions: _abc.Iterable[Global___Position] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "legs", b"legs", "name", b"name", "positions", b"positions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComboPosition: _TypeAlias = ComboPosition  # noqa: Y015
+
+@_typing.final
+class ListComboPositionsResponse(_message.Message):
+    """ListComboPositionsResponse has the combinations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMBOS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def combos(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComboPosition]:
+        """In IBKR's order; empty when there is none."""
+
+    def __init__(
+        self,
+        *,
+        combos: _abc.Iterable[Global___ComboPosition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["combos", b"combos"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListComboPositionsResponse: _TypeAlias = ListComboPositionsResponse  # noqa: Y015
+
+@_typing.final
+class InvalidatePositionsRequest(_message.Message):
+    """InvalidatePositionsRequest names an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account. Required."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvalidatePositionsRequest: _TypeAlias = InvalidatePositionsRequest  # noqa: Y015
+
+@_typing.final
+class InvalidatePositionsResponse(_message.Message):
+    """InvalidatePositionsResponse says that it was done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvalidatePositionsResponse: _TypeAlias = InvalidatePositionsResponse  # noqa: Y015
+
+@_typing.final
+class GetAllocationRequest(_message.Message):
+    """GetAllocationRequest says which accounts are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One account, or several whose worth is added up. Required; at most 100."""
+
+    def __init__(
+        self,
+        *,
+        account_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAllocationRequest: _TypeAlias = GetAllocationRequest  # noqa: Y015
+
+@_typing.final
+class AllocationShare(_message.Message):
+    """AllocationShare is what is held of something."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What it is, such as STK or Technology."""
+    market_value: _builtins.str
+    """Its worth in the base currency; negative when short."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        market_value: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_market_value", b"_market_value", "market_value", b"market_value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_market_value", b"_market_value", "market_value", b"market_value", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__market_value: _TypeAlias = _typing.Literal["market_value"]  # noqa: Y015
+    _WhichOneofArgType__market_value: _TypeAlias = _typing.Literal["_market_value", b"_market_value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__market_value) -> _WhichOneofReturnType__market_value | None: ...
+
+Global___AllocationShare: _TypeAlias = AllocationShare  # noqa: Y015
+
+@_typing.final
+class AllocationSides(_message.Message):
+    """AllocationSides are what is held, long and short."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LONG_FIELD_NUMBER: _builtins.int
+    SHORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def long(self) -> _containers.RepeatedCompositeFieldContainer[Global___AllocationShare]:
+        """Held."""
+
+    @_builtins.property
+    def short(self) -> _containers.RepeatedCompositeFieldContainer[Global___AllocationShare]:
+        """Owed."""
+
+    def __init__(
+        self,
+        *,
+        long: _abc.Iterable[Global___AllocationShare] | None = ...,
+        short: _abc.Iterable[Global___AllocationShare] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["long", b"long", "short", b"short"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AllocationSides: _TypeAlias = AllocationSides  # noqa: Y015
+
+@_typing.final
+class GetAllocationResponse(_message.Message):
+    """GetAllocationResponse has the allocation. Empty accounts have none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSET_CLASS_FIELD_NUMBER: _builtins.int
+    SECTOR_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def asset_class(self) -> Global___AllocationSides:
+        """By asset class."""
+
+    @_builtins.property
+    def sector(self) -> Global___AllocationSides:
+        """By sector."""
+
+    @_builtins.property
+    def group(self) -> Global___AllocationSides:
+        """By industry group."""
+
+    def __init__(
+        self,
+        *,
+        asset_class: Global___AllocationSides | None = ...,
+        sector: Global___AllocationSides | None = ...,
+        group: Global___AllocationSides | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "group", b"group", "sector", b"sector"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "group", b"group", "sector", b"sector"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAllocationResponse: _TypeAlias = GetAllocationResponse  # noqa: Y015
+
+@_typing.final
+class GetPnlRequest(_message.Message):
+    """GetPnlRequest asks for today's profit and loss."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPnlRequest: _TypeAlias = GetPnlRequest  # noqa: Y015
+
+@_typing.final
+class PnlRow(_message.Message):
+    """PnlRow is the profit and loss of an account: decimals in its base currency. What IBKR has not said is absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    ROW_TYPE_FIELD_NUMBER: _builtins.int
+    DAILY_PNL_FIELD_NUMBER: _builtins.int
+    UNREALIZED_PNL_FIELD_NUMBER: _builtins.int
+    NET_LIQUIDATION_FIELD_NUMBER: _builtins.int
+    EXCESS_LIQUIDITY_FIELD_NUMBER: _builtins.int
+    UNROUNDED_EXCESS_LIQUIDITY_FIELD_NUMBER: _builtins.int
+    MARKET_VALUE_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    model: _builtins.str
+    """The advisor's model; Core for what belongs to none."""
+    row_type: _builtins.int
+    """IBKR's number of the row."""
+    daily_pnl: _builtins.str
+    """Profit and loss since the end of the last trading day."""
+    unrealized_pnl: _builtins.str
+    """Profit and loss of open positions."""
+    net_liquidation: _builtins.str
+    """Net liquidation value."""
+    excess_liquidity: _builtins.str
+    """Excess liquidity."""
+    unrounded_excess_liquidity: _builtins.str
+    """Excess liquidity as IBKR's `uel` has it."""
+    market_value: _builtins.str
+    """Market value of positions."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        row_type: _builtins.int = ...,
+        daily_pnl: _builtins.str | None = ...,
+        unrealized_pnl: _builtins.str | None = ...,
+        net_liquidation: _builtins.str | None = ...,
+        excess_liquidity: _builtins.str | None = ...,
+        unrounded_excess_liquidity: _builtins.str | None = ...,
+        market_value: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_pnl", b"_daily_pnl", "_excess_liquidity", b"_excess_liquidity", "_market_value", b"_market_value", "_net_liquidation", b"_net_liquidation", "_unrealized_pnl", b"_unrealized_pnl", "_unrounded_excess_liquidity", b"_unrounded_excess_liquidity", "daily_pnl", b"daily_pnl", "excess_liquidity", b"excess_liquidity", "market_value", b"market_value", "net_liquidation", b"net_liquidation", "unrealized_pnl", b"unrealized_pnl", "unrounded_excess_liquidity", b"unrounded_excess_liquidity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_pnl", b"_daily_pnl", "_excess_liquidity", b"_excess_liquidity", "_market_value", b"_market_value", "_net_liquidation", b"_net_liquidation", "_unrealized_pnl", b"_unrealized_pnl", "_unrounded_excess_liquidity", b"_unrounded_excess_liquidity", "account_id", b"account_id", "daily_pnl", b"daily_pnl", "excess_liquidity", b"excess_liquidity", "market_value", b"market_value", "model", b"model", "net_liquidation", b"net_liquidation", "row_type", b"row_type", "unrealized_pnl", b"unrealized_pnl", "unrounded_excess_liquidity", b"unrounded_excess_liquidity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__daily_pnl: _TypeAlias = _typing.Literal["daily_pnl"]  # noqa: Y015
+    _WhichOneofArgType__daily_pnl: _TypeAlias = _typing.Literal["_daily_pnl", b"_daily_pnl"]  # noqa: Y015
+    _WhichOneofReturnType__excess_liquidity: _TypeAlias = _typing.Literal["excess_liquidity"]  # noqa: Y015
+    _WhichOneofArgType__excess_liquidity: _TypeAlias = _typing.Literal["_excess_liquidity", b"_excess_liquidity"]  # noqa: Y015
+    _WhichOneofReturnType__market_value: _TypeAlias = _typing.Literal["market_value"]  # noqa: Y015
+    _WhichOneofArgType__market_value: _TypeAlias = _typing.Literal["_market_value", b"_market_value"]  # noqa: Y015
+    _WhichOneofReturnType__net_liquidation: _TypeAlias = _typing.Literal["net_liquidation"]  # noqa: Y015
+    _WhichOneofArgType__net_liquidation: _TypeAlias = _typing.Literal["_net_liquidation", b"_net_liquidation"]  # noqa: Y015
+    _WhichOneofReturnType__unrealized_pnl: _TypeAlias = _typing.Literal["unrealized_pnl"]  # noqa: Y015
+    _WhichOneofArgType__unrealized_pnl: _TypeAlias = _typing.Literal["_unrealized_pnl", b"_unrealized_pnl"]  # noqa: Y015
+    _WhichOneofReturnType__unrounded_excess_liquidity: _TypeAlias = _typing.Literal["unrounded_excess_liquidity"]  # noqa: Y015
+    _WhichOneofArgType__unrounded_excess_liquidity: _TypeAlias = _typing.Literal["_unrounded_excess_liquidity", b"_unrounded_excess_liquidity"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__daily_pnl) -> _WhichOneofReturnType__daily_pnl | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__excess_liquidity) -> _WhichOneofReturnType__excess_liquidity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__market_value) -> _WhichOneofReturnType__market_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__net_liquidation) -> _WhichOneofReturnType__net_liquidation | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unrealized_pnl) -> _WhichOneofReturnType__unrealized_pnl | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unrounded_excess_liquidity) -> _WhichOneofReturnType__unrounded_excess_liquidity | None: ...
+
+Global___PnlRow: _TypeAlias = PnlRow  # noqa: Y015
+
+@_typing.final
+class GetPnlResponse(_message.Message):
+    """GetPnlResponse has the profit and loss."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    INCOMPLETE_FIELD_NUMBER: _builtins.int
+    incomplete: _builtins.bool
+    """Whether the gateway had nothing to tell yet: it begins to compute with the first call. Ask again."""
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___PnlRow]:
+        """One for each account and model."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___PnlRow] | None = ...,
+        incomplete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incomplete", b"incomplete", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPnlResponse: _TypeAlias = GetPnlResponse  # noqa: Y015
+
+@_typing.final
+class GetPerformanceRequest(_message.Message):
+    """GetPerformanceRequest says whose performance is wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    period: Global___PerformancePeriod.ValueType
+    """How far back."""
+    @_builtins.property
+    def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The accounts. Required; at most 100."""
+
+    def __init__(
+        self,
+        *,
+        account_ids: _abc.Iterable[_builtins.str] | None = ...,
+        period: Global___PerformancePeriod.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "period", b"period"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPerformanceRequest: _TypeAlias = GetPerformanceRequest  # noqa: Y015
+
+@_typing.final
+class PerformancePoint(_message.Message):
+    """PerformancePoint is a value at the end of a day or a month."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    date: _builtins.str
+    """The day as YYYYMMDD, or the month as YYYYMM."""
+    value: _builtins.str
+    """A net asset value in the base currency, or a return: 0.01 is one percent."""
+    def __init__(
+        self,
+        *,
+        date: _builtins.str = ...,
+        value: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "date", b"date", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___PerformancePoint: _TypeAlias = PerformancePoint  # noqa: Y015
+
+@_typing.final
+class PerformanceSeries(_message.Message):
+    """PerformanceSeries are the values of an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ID_TYPE_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The account, or what IBKR calls the sum of several."""
+    id_type: _builtins.str
+    """What the id is, in IBKR's words, such as acctid."""
+    currency_code: _builtins.str
+    """The base currency."""
+    start_date: _builtins.str
+    """The first day, as YYYYMMDD."""
+    end_date: _builtins.str
+    """The last day, as YYYYMMDD."""
+    @_builtins.property
+    def start(self) -> Global___PerformancePoint:
+        """The value before the first day; of net asset values."""
+
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___PerformancePoint]:
+        """The values."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        id_type: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        start_date: _builtins.str = ...,
+        end_date: _builtins.str = ...,
+        start: Global___PerformancePoint | None = ...,
+        points: _abc.Iterable[Global___PerformancePoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "end_date", b"end_date", "id", b"id", "id_type", b"id_type", "points", b"points", "start", b"start", "start_date", b"start_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PerformanceSeries: _TypeAlias = PerformanceSeries  # noqa: Y015
+
+@_typing.final
+class PerformanceMeasure(_message.Message):
+    """PerformanceMeasure is one way to measure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FREQUENCY_FIELD_NUMBER: _builtins.int
+    SERIES_FIELD_NUMBER: _builtins.int
+    frequency: _builtins.str
+    """D for days, M for months."""
+    @_builtins.property
+    def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___PerformanceSeries]:
+        """Of each account."""
+
+    def __init__(
+        self,
+        *,
+        frequency: _builtins.str = ...,
+        series: _abc.Iterable[Global___PerformanceSeries] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frequency", b"frequency", "series", b"series"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PerformanceMeasure: _TypeAlias = PerformanceMeasure  # noqa: Y015
+
+@_typing.final
+class GetPerformanceResponse(_message.Message):
+    """GetPerformanceResponse has the performance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NET_ASSET_VALUES_FIELD_NUMBER: _builtins.int
+    CUMULATIVE_RETURNS_FIELD_NUMBER: _builtins.int
+    PERIOD_RETURNS_FIELD_NUMBER: _builtins.int
+    INCLUDED_ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    CURRENCY_TYPE_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """How it is measured: TWR is time-weighted, MWR money-weighted."""
+    currency_type: _builtins.str
+    """Which currency the values are in: base."""
+    @_builtins.property
+    def net_asset_values(self) -> Global___PerformanceMeasure:
+        """What the accounts were worth (IBKR's nav)."""
+
+    @_builtins.property
+    def cumulative_returns(self) -> Global___PerformanceMeasure:
+        """Returns since the period began (IBKR's cps)."""
+
+    @_builtins.property
+    def period_returns(self) -> Global___PerformanceMeasure:
+        """Returns of each month (IBKR's tpps)."""
+
+    @_builtins.property
+    def included_account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The accounts that are in it."""
+
+    def __init__(
+        self,
+        *,
+        net_asset_values: Global___PerformanceMeasure | None = ...,
+        cumulative_returns: Global___PerformanceMeasure | None = ...,
+        period_returns: Global___PerformanceMeasure | None = ...,
+        included_account_ids: _abc.Iterable[_builtins.str] | None = ...,
+        method: _builtins.str = ...,
+        currency_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cumulative_returns", b"cumulative_returns", "net_asset_values", b"net_asset_values", "period_returns", b"period_returns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cumulative_returns", b"cumulative_returns", "currency_type", b"currency_type", "included_account_ids", b"included_account_ids", "method", b"method", "net_asset_values", b"net_asset_values", "period_returns", b"period_returns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPerformanceResponse: _TypeAlias = GetPerformanceResponse  # noqa: Y015
+
+@_typing.final
+class GetPerformanceAllPeriodsRequest(_message.Message):
+    """GetPerformanceAllPeriodsRequest says whose performance is wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The accounts. Required; at most 100."""
+
+    def __init__(
+        self,
+        *,
+        account_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPerformanceAllPeriodsRequest: _TypeAlias = GetPerformanceAllPeriodsRequest  # noqa: Y015
+
+@_typing.final
+class PeriodPerformance(_message.Message):
+    """PeriodPerformance is the performance of an account over a period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_FIELD_NUMBER: _builtins.int
+    FREQUENCY_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    NET_ASSET_VALUES_FIELD_NUMBER: _builtins.int
+    CUMULATIVE_RETURNS_FIELD_NUMBER: _builtins.int
+    period: _builtins.str
+    """The period in IBKR's words, such as 1D, MTD and 1Y."""
+    frequency: _builtins.str
+    """D for days, M for months."""
+    @_builtins.property
+    def start(self) -> Global___PerformancePoint:
+        """What it was worth before."""
+
+    @_builtins.property
+    def net_asset_values(self) -> _containers.RepeatedCompositeFieldContainer[Global___PerformancePoint]:
+        """What it was worth."""
+
+    @_builtins.property
+    def cumulative_returns(self) -> _containers.RepeatedCompositeFieldContainer[Global___PerformancePoint]:
+        """Its returns since the period began."""
+
+    def __init__(
+        self,
+        *,
+        period: _builtins.str = ...,
+        frequency: _builtins.str = ...,
+        start: Global___PerformancePoint | None = ...,
+        net_asset_values: _abc.Iterable[Global___PerformancePoint] | None = ...,
+        cumulative_returns: _abc.Iterable[Global___PerformancePoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cumulative_returns", b"cumulative_returns", "frequency", b"frequency", "net_asset_values", b"net_asset_values", "period", b"period", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PeriodPerformance: _TypeAlias = PeriodPerformance  # noqa: Y015
+
+@_typing.final
+class AccountPerformance(_message.Message):
+    """AccountPerformance is the performance of an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    LAST_UPDATED_FIELD_NUMBER: _builtins.int
+    PERIODS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    currency_code: _builtins.str
+    """Its base currency."""
+    start_date: _builtins.str
+    """The first day, as YYYYMMDD."""
+    end_date: _builtins.str
+    """The last day, as YYYYMMDD."""
+    last_updated: _builtins.str
+    """When IBKR last computed it, in its words (US Eastern)."""
+    @_builtins.property
+    def periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___PeriodPerformance]:
+        """By period."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        start_date: _builtins.str = ...,
+        end_date: _builtins.str = ...,
+        last_updated: _builtins.str = ...,
+        periods: _abc.Iterable[Global___PeriodPerformance] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "currency_code", b"currency_code", "end_date", b"end_date", "last_updated", b"last_updated", "periods", b"periods", "start_date", b"start_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountPerformance: _TypeAlias = AccountPerformance  # noqa: Y015
+
+@_typing.final
+class GetPerformanceAllPeriodsResponse(_message.Message):
+    """GetPerformanceAllPeriodsResponse has the performance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """How it is measured: TWR is time-weighted, MWR money-weighted."""
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountPerformance]:
+        """By account."""
+
+    def __init__(
+        self,
+        *,
+        accounts: _abc.Iterable[Global___AccountPerformance] | None = ...,
+        method: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "method", b"method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPerformanceAllPeriodsResponse: _TypeAlias = GetPerformanceAllPeriodsResponse  # noqa: Y015
+
+@_typing.final
+class ListTransactionsRequest(_message.Message):
+    """ListTransactionsRequest says which transactions are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    CONID_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    conid: _builtins.int
+    """The contract. Required."""
+    currency_code: _builtins.str
+    """The currency to tell amounts in, such as USD. Required."""
+    days: _builtins.int
+    """How many days back: 1 to 365; 90 when 0."""
+    @_builtins.property
+    def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The accounts. Required; at most 100."""
+
+    def __init__(
+        self,
+        *,
+        account_ids: _abc.Iterable[_builtins.str] | None = ...,
+        conid: _builtins.int = ...,
+        currency_code: _builtins.str = ...,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "conid", b"conid", "currency_code", b"currency_code", "days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTransactionsRequest: _TypeAlias = ListTransactionsRequest  # noqa: Y015
+
+@_typing.final
+class Transaction(_message.Message):
+    """Transaction is a purchase, a sale, a dividend or the like."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CONID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    RAW_DATE_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    FX_RATE_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    conid: _builtins.int
+    """The contract."""
+    type: _builtins.str
+    """What it was, in IBKR's words, such as Buy."""
+    description: _builtins.str
+    """The contract in words."""
+    date: _builtins.str
+    """The day, as YYYYMMDD; empty when IBKR gives it in words alone."""
+    raw_date: _builtins.str
+    """The day in IBKR's words."""
+    quantity: _builtins.str
+    """How much; negative when sold."""
+    price: _builtins.str
+    """Price per unit."""
+    amount: _builtins.str
+    """What was paid or received."""
+    currency_code: _builtins.str
+    """The currency."""
+    fx_rate: _builtins.str
+    """What a unit of it is worth in the currency asked for."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        conid: _builtins.int = ...,
+        type: _builtins.str = ...,
+        description: _builtins.str = ...,
+        date: _builtins.str = ...,
+        raw_date: _builtins.str = ...,
+        quantity: _builtins.str | None = ...,
+        price: _builtins.str | None = ...,
+        amount: _builtins.str | None = ...,
+        currency_code: _builtins.str = ...,
+        fx_rate: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_fx_rate", b"_fx_rate", "_price", b"_price", "_quantity", b"_quantity", "amount", b"amount", "fx_rate", b"fx_rate", "price", b"price", "quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_fx_rate", b"_fx_rate", "_price", b"_price", "_quantity", b"_quantity", "account_id", b"account_id", "amount", b"amount", "conid", b"conid", "currency_code", b"currency_code", "date", b"date", "description", b"description", "fx_rate", b"fx_rate", "price", b"price", "quantity", b"quantity", "raw_date", b"raw_date", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount: _TypeAlias = _typing.Literal["amount"]  # noqa: Y015
+    _WhichOneofArgType__amount: _TypeAlias = _typing.Literal["_amount", b"_amount"]  # noqa: Y015
+    _WhichOneofReturnType__fx_rate: _TypeAlias = _typing.Literal["fx_rate"]  # noqa: Y015
+    _WhichOneofArgType__fx_rate: _TypeAlias = _typing.Literal["_fx_rate", b"_fx_rate"]  # noqa: Y015
+    _WhichOneofReturnType__price: _TypeAlias = _typing.Literal["price"]  # noqa: Y015
+    _WhichOneofArgType__price: _TypeAlias = _typing.Literal["_price", b"_price"]  # noqa: Y015
+    _WhichOneofReturnType__quantity: _TypeAlias = _typing.Literal["quantity"]  # noqa: Y015
+    _WhichOneofArgType__quantity: _TypeAlias = _typing.Literal["_quantity", b"_quantity"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount) -> _WhichOneofReturnType__amount | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fx_rate) -> _WhichOneofReturnType__fx_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__price) -> _WhichOneofReturnType__price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quantity) -> _WhichOneofReturnType__quantity | None: ...
+
+Global___Transaction: _TypeAlias = Transaction  # noqa: Y015
+
+@_typing.final
+class RealizedPnl(_message.Message):
+    """RealizedPnl is a profit or loss that was realized."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CONID_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    FX_RATE_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    conid: _builtins.int
+    """The contract."""
+    date: _builtins.str
+    """The day, as YYYYMMDD."""
+    amount: _builtins.str
+    """How much; negative for a loss."""
+    currency_code: _builtins.str
+    """The currency."""
+    fx_rate: _builtins.str
+    """What a unit of it is worth in the currency asked for."""
+    side: _builtins.str
+    """L for a loss, G for a gain, in IBKR's code."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        conid: _builtins.int = ...,
+        date: _builtins.str = ...,
+        amount: _builtins.str | None = ...,
+        currency_code: _builtins.str = ...,
+        fx_rate: _builtins.str | None = ...,
+        side: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_fx_rate", b"_fx_rate", "amount", b"amount", "fx_rate", b"fx_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_fx_rate", b"_fx_rate", "account_id", b"account_id", "amount", b"amount", "conid", b"conid", "currency_code", b"currency_code", "date", b"date", "fx_rate", b"fx_rate", "side", b"side"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount: _TypeAlias = _typing.Literal["amount"]  # noqa: Y015
+    _WhichOneofArgType__amount: _TypeAlias = _typing.Literal["_amount", b"_amount"]  # noqa: Y015
+    _WhichOneofReturnType__fx_rate: _TypeAlias = _typing.Literal["fx_rate"]  # noqa: Y015
+    _WhichOneofArgType__fx_rate: _TypeAlias = _typing.Literal["_fx_rate", b"_fx_rate"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount) -> _WhichOneofReturnType__amount | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fx_rate) -> _WhichOneofReturnType__fx_rate | None: ...
+
+Global___RealizedPnl: _TypeAlias = RealizedPnl  # noqa: Y015
+
+@_typing.final
+class ListTransactionsResponse(_message.Message):
+    """ListTransactionsResponse has the transactions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSACTIONS_FIELD_NUMBER: _builtins.int
+    REALIZED_PNLS_FIELD_NUMBER: _builtins.int
+    TOTAL_REALIZED_PNL_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    INCLUDES_REAL_TIME_FIELD_NUMBER: _builtins.int
+    total_realized_pnl: _builtins.str
+    """All of it together."""
+    currency_code: _builtins.str
+    """The currency asked for."""
+    includes_real_time: _builtins.bool
+    """Whether today's are in it."""
+    @_builtins.property
+    def transactions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Transaction]:
+        """In IBKR's order."""
+
+    @_builtins.property
+    def realized_pnls(self) -> _containers.RepeatedCompositeFieldContainer[Global___RealizedPnl]:
+        """What was realized, day by day."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Where it begins."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Where it ends."""
+
+    def __init__(
+        self,
+        *,
+        transactions: _abc.Iterable[Global___Transaction] | None = ...,
+        realized_pnls: _abc.Iterable[Global___RealizedPnl] | None = ...,
+        total_realized_pnl: _builtins.str | None = ...,
+        currency_code: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        includes_real_time: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_realized_pnl", b"_total_realized_pnl", "end_time", b"end_time", "start_time", b"start_time", "total_realized_pnl", b"total_realized_pnl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_realized_pnl", b"_total_realized_pnl", "currency_code", b"currency_code", "end_time", b"end_time", "includes_real_time", b"includes_real_time", "realized_pnls", b"realized_pnls", "start_time", b"start_time", "total_realized_pnl", b"total_realized_pnl", "transactions", b"transactions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__total_realized_pnl: _TypeAlias = _typing.Literal["total_realized_pnl"]  # noqa: Y015
+    _WhichOneofArgType__total_realized_pnl: _TypeAlias = _typing.Literal["_total_realized_pnl", b"_total_realized_pnl"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_realized_pnl) -> _WhichOneofReturnType__total_realized_pnl | None: ...
+
+Global___ListTransactionsResponse: _TypeAlias = ListTransactionsResponse  # noqa: Y015

@@ -28,12 +28,15 @@ if _version_not_supported:
 class PortfolioServiceStub:
     """PortfolioService tells what you own: accounts, positions, balances, profit and loss.
 
-    It works with single sign-on alone; no brokerage session is needed. IBKR computes these figures at its own pace: a fill
-    shows in the order events first, in the positions a little later.
+    Most of it works with single sign-on alone. ListBrokerageAccounts, SetActiveAccount, GetBalances and GetPnl need the
+    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions a
+    little later.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
-    (UNAVAILABLE), UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL), NOT_AUTHENTICATED (UNAUTHENTICATED: log
-    in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND), BAD_REQUEST (INVALID_ARGUMENT, naming the field).
+    (UNAVAILABLE), UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL), UPSTREAM_NOT_PRIMED (UNAVAILABLE: try
+    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
+    BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also SESSION_NOT_READY and
+    NO_SESSION (FAILED_PRECONDITION).
     """
 
     def __init__(self, channel):
@@ -47,21 +50,207 @@ class PortfolioServiceStub:
                 request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.ListAccountsRequest.SerializeToString,
                 response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.ListAccountsResponse.FromString,
                 _registered_method=True)
+        self.ListSubaccounts = channel.unary_unary(
+                '/bezant.v1.PortfolioService/ListSubaccounts',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.ListSubaccountsRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.ListSubaccountsResponse.FromString,
+                _registered_method=True)
+        self.ListBrokerageAccounts = channel.unary_unary(
+                '/bezant.v1.PortfolioService/ListBrokerageAccounts',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.ListBrokerageAccountsRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.ListBrokerageAccountsResponse.FromString,
+                _registered_method=True)
+        self.SetActiveAccount = channel.unary_unary(
+                '/bezant.v1.PortfolioService/SetActiveAccount',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.SetActiveAccountRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.SetActiveAccountResponse.FromString,
+                _registered_method=True)
+        self.GetAccountSummary = channel.unary_unary(
+                '/bezant.v1.PortfolioService/GetAccountSummary',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetAccountSummaryRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetAccountSummaryResponse.FromString,
+                _registered_method=True)
+        self.GetBalances = channel.unary_unary(
+                '/bezant.v1.PortfolioService/GetBalances',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetBalancesRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetBalancesResponse.FromString,
+                _registered_method=True)
+        self.GetLedger = channel.unary_unary(
+                '/bezant.v1.PortfolioService/GetLedger',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetLedgerRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetLedgerResponse.FromString,
+                _registered_method=True)
+        self.ListPositions = channel.unary_unary(
+                '/bezant.v1.PortfolioService/ListPositions',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.ListPositionsRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.ListPositionsResponse.FromString,
+                _registered_method=True)
+        self.GetPosition = channel.unary_unary(
+                '/bezant.v1.PortfolioService/GetPosition',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPositionRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPositionResponse.FromString,
+                _registered_method=True)
+        self.ListComboPositions = channel.unary_unary(
+                '/bezant.v1.PortfolioService/ListComboPositions',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.ListComboPositionsRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.ListComboPositionsResponse.FromString,
+                _registered_method=True)
+        self.InvalidatePositions = channel.unary_unary(
+                '/bezant.v1.PortfolioService/InvalidatePositions',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.InvalidatePositionsRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.InvalidatePositionsResponse.FromString,
+                _registered_method=True)
+        self.GetAllocation = channel.unary_unary(
+                '/bezant.v1.PortfolioService/GetAllocation',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetAllocationRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetAllocationResponse.FromString,
+                _registered_method=True)
+        self.GetPnl = channel.unary_unary(
+                '/bezant.v1.PortfolioService/GetPnl',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPnlRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPnlResponse.FromString,
+                _registered_method=True)
+        self.GetPerformance = channel.unary_unary(
+                '/bezant.v1.PortfolioService/GetPerformance',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPerformanceRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPerformanceResponse.FromString,
+                _registered_method=True)
+        self.GetPerformanceAllPeriods = channel.unary_unary(
+                '/bezant.v1.PortfolioService/GetPerformanceAllPeriods',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPerformanceAllPeriodsRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPerformanceAllPeriodsResponse.FromString,
+                _registered_method=True)
+        self.ListTransactions = channel.unary_unary(
+                '/bezant.v1.PortfolioService/ListTransactions',
+                request_serializer=bezant_dot_v1_dot_portfolio__service__pb2.ListTransactionsRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.ListTransactionsResponse.FromString,
+                _registered_method=True)
 
 
 class PortfolioServiceServicer:
     """PortfolioService tells what you own: accounts, positions, balances, profit and loss.
 
-    It works with single sign-on alone; no brokerage session is needed. IBKR computes these figures at its own pace: a fill
-    shows in the order events first, in the positions a little later.
+    Most of it works with single sign-on alone. ListBrokerageAccounts, SetActiveAccount, GetBalances and GetPnl need the
+    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions a
+    little later.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
-    (UNAVAILABLE), UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL), NOT_AUTHENTICATED (UNAUTHENTICATED: log
-    in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND), BAD_REQUEST (INVALID_ARGUMENT, naming the field).
+    (UNAVAILABLE), UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL), UPSTREAM_NOT_PRIMED (UNAVAILABLE: try
+    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
+    BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also SESSION_NOT_READY and
+    NO_SESSION (FAILED_PRECONDITION).
     """
 
     def ListAccounts(self, request, context):
         """ListAccounts lists the accounts whose positions and balances the login may see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSubaccounts(self, request, context):
+        """ListSubaccounts lists the accounts of an advisor, however many there are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBrokerageAccounts(self, request, context):
+        """ListBrokerageAccounts lists the accounts that the brokerage session can trade, the selected one, and what they may do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetActiveAccount(self, request, context):
+        """SetActiveAccount selects the account that the brokerage session works for by default. It holds for every program on
+        the session; the server repeats it when the session is opened anew. RPCs with an account_id do not need it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccountSummary(self, request, context):
+        """GetAccountSummary gives the figures of an account: net liquidation, cash, margin and some hundred others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBalances(self, request, context):
+        """GetBalances gives available funds, balances, margins and market values, by segment and by currency, rounded to whole
+        units as IBKR's own programs show them. It makes five calls to the gateway.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLedger(self, request, context):
+        """GetLedger gives cash and market values by currency, and over all of them in the base currency.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPositions(self, request, context):
+        """ListPositions lists the positions of an account. The server walks IBKR's pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPosition(self, request, context):
+        """GetPosition gives the position in one contract, of one account or of every account that holds it; none when nobody does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListComboPositions(self, request, context):
+        """ListComboPositions lists the combinations that an account holds, with their legs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InvalidatePositions(self, request, context):
+        """InvalidatePositions has the gateway forget its cached positions of an account, so that the next list is fresh.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAllocation(self, request, context):
+        """GetAllocation tells how the worth of an account, or of several, is spread over asset classes, sectors and groups.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPnl(self, request, context):
+        """GetPnl gives today's profit and loss of each account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPerformance(self, request, context):
+        """GetPerformance gives the net asset value and the returns of accounts over a period, day by day. IBKR allows it once in 15
+        minutes; in between the last answer to the same question is given.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPerformanceAllPeriods(self, request, context):
+        """GetPerformanceAllPeriods gives the same for every period that IBKR knows. IBKR allows it once in 15 minutes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTransactions(self, request, context):
+        """ListTransactions lists the transactions of accounts in one contract. IBKR allows it once in 15 minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,6 +264,81 @@ def add_PortfolioServiceServicer_to_server(servicer, server):
                     request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.ListAccountsRequest.FromString,
                     response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.ListAccountsResponse.SerializeToString,
             ),
+            'ListSubaccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSubaccounts,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.ListSubaccountsRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.ListSubaccountsResponse.SerializeToString,
+            ),
+            'ListBrokerageAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBrokerageAccounts,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.ListBrokerageAccountsRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.ListBrokerageAccountsResponse.SerializeToString,
+            ),
+            'SetActiveAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetActiveAccount,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.SetActiveAccountRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.SetActiveAccountResponse.SerializeToString,
+            ),
+            'GetAccountSummary': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountSummary,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetAccountSummaryRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetAccountSummaryResponse.SerializeToString,
+            ),
+            'GetBalances': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBalances,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetBalancesRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetBalancesResponse.SerializeToString,
+            ),
+            'GetLedger': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLedger,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetLedgerRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetLedgerResponse.SerializeToString,
+            ),
+            'ListPositions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPositions,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.ListPositionsRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.ListPositionsResponse.SerializeToString,
+            ),
+            'GetPosition': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPosition,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPositionRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPositionResponse.SerializeToString,
+            ),
+            'ListComboPositions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListComboPositions,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.ListComboPositionsRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.ListComboPositionsResponse.SerializeToString,
+            ),
+            'InvalidatePositions': grpc.unary_unary_rpc_method_handler(
+                    servicer.InvalidatePositions,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.InvalidatePositionsRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.InvalidatePositionsResponse.SerializeToString,
+            ),
+            'GetAllocation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAllocation,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetAllocationRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetAllocationResponse.SerializeToString,
+            ),
+            'GetPnl': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPnl,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPnlRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPnlResponse.SerializeToString,
+            ),
+            'GetPerformance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPerformance,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPerformanceRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPerformanceResponse.SerializeToString,
+            ),
+            'GetPerformanceAllPeriods': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPerformanceAllPeriods,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPerformanceAllPeriodsRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.GetPerformanceAllPeriodsResponse.SerializeToString,
+            ),
+            'ListTransactions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTransactions,
+                    request_deserializer=bezant_dot_v1_dot_portfolio__service__pb2.ListTransactionsRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_portfolio__service__pb2.ListTransactionsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'bezant.v1.PortfolioService', rpc_method_handlers)
@@ -86,12 +350,15 @@ def add_PortfolioServiceServicer_to_server(servicer, server):
 class PortfolioService:
     """PortfolioService tells what you own: accounts, positions, balances, profit and loss.
 
-    It works with single sign-on alone; no brokerage session is needed. IBKR computes these figures at its own pace: a fill
-    shows in the order events first, in the positions a little later.
+    Most of it works with single sign-on alone. ListBrokerageAccounts, SetActiveAccount, GetBalances and GetPnl need the
+    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions a
+    little later.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
-    (UNAVAILABLE), UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL), NOT_AUTHENTICATED (UNAUTHENTICATED: log
-    in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND), BAD_REQUEST (INVALID_ARGUMENT, naming the field).
+    (UNAVAILABLE), UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL), UPSTREAM_NOT_PRIMED (UNAVAILABLE: try
+    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
+    BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also SESSION_NOT_READY and
+    NO_SESSION (FAILED_PRECONDITION).
     """
 
     @staticmethod
@@ -111,6 +378,411 @@ class PortfolioService:
             '/bezant.v1.PortfolioService/ListAccounts',
             bezant_dot_v1_dot_portfolio__service__pb2.ListAccountsRequest.SerializeToString,
             bezant_dot_v1_dot_portfolio__service__pb2.ListAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSubaccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/ListSubaccounts',
+            bezant_dot_v1_dot_portfolio__service__pb2.ListSubaccountsRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.ListSubaccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBrokerageAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/ListBrokerageAccounts',
+            bezant_dot_v1_dot_portfolio__service__pb2.ListBrokerageAccountsRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.ListBrokerageAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetActiveAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/SetActiveAccount',
+            bezant_dot_v1_dot_portfolio__service__pb2.SetActiveAccountRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.SetActiveAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountSummary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/GetAccountSummary',
+            bezant_dot_v1_dot_portfolio__service__pb2.GetAccountSummaryRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.GetAccountSummaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBalances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/GetBalances',
+            bezant_dot_v1_dot_portfolio__service__pb2.GetBalancesRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.GetBalancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLedger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/GetLedger',
+            bezant_dot_v1_dot_portfolio__service__pb2.GetLedgerRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.GetLedgerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPositions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/ListPositions',
+            bezant_dot_v1_dot_portfolio__service__pb2.ListPositionsRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.ListPositionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPosition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/GetPosition',
+            bezant_dot_v1_dot_portfolio__service__pb2.GetPositionRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.GetPositionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListComboPositions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/ListComboPositions',
+            bezant_dot_v1_dot_portfolio__service__pb2.ListComboPositionsRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.ListComboPositionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InvalidatePositions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/InvalidatePositions',
+            bezant_dot_v1_dot_portfolio__service__pb2.InvalidatePositionsRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.InvalidatePositionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAllocation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/GetAllocation',
+            bezant_dot_v1_dot_portfolio__service__pb2.GetAllocationRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.GetAllocationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPnl(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/GetPnl',
+            bezant_dot_v1_dot_portfolio__service__pb2.GetPnlRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.GetPnlResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPerformance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/GetPerformance',
+            bezant_dot_v1_dot_portfolio__service__pb2.GetPerformanceRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.GetPerformanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPerformanceAllPeriods(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/GetPerformanceAllPeriods',
+            bezant_dot_v1_dot_portfolio__service__pb2.GetPerformanceAllPeriodsRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.GetPerformanceAllPeriodsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTransactions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bezant.v1.PortfolioService/ListTransactions',
+            bezant_dot_v1_dot_portfolio__service__pb2.ListTransactionsRequest.SerializeToString,
+            bezant_dot_v1_dot_portfolio__service__pb2.ListTransactionsResponse.FromString,
             options,
             channel_credentials,
             insecure,
