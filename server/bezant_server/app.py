@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from contextlib import AsyncExitStack
 from functools import partial
 
 from bezant.v1 import (
+    contracts_service_pb2_grpc,
     gateway_service_pb2_grpc,
     orders_service_pb2_grpc,
     portfolio_service_pb2_grpc,
+    scanner_service_pb2_grpc,
     session_service_pb2_grpc,
     sidecar_service_pb2,
     sidecar_service_pb2_grpc,
 )
 from bezant_server.config import ConfigError, Settings
+from bezant_server.contracts.service import ContractsService
 from bezant_server.cpapi import tls
 from bezant_server.cpapi.client import CpapiClient, NoPacing
 from bezant_server.cpapi.jar import CookieJar
@@ -27,6 +31,7 @@ from bezant_server.portfolio.service import PortfolioService
 from bezant_server.rpc.deadlines import default_secs
 from bezant_server.rpc.interceptor import CallInterceptor
 from bezant_server.rpc.server import GrpcServer
+from bezant_server.scanner.service import ScannerService
 from bezant_server.session.build import Session
 from bezant_server.sidecar.debug import DebugPages
 from bezant_server.sidecar.gateway_service import GatewayService
@@ -100,6 +105,8 @@ async def serve(settings: Settings) -> None:
         typed = session.typed(keeper, gateway)
         orders = Orders(typed, events.report)
         server.add(orders_service_pb2_grpc, "OrdersService", orders.service)
+        server.add(contracts_service_pb2_grpc, "ContractsService", ContractsService(typed, now=time.time))
+        server.add(scanner_service_pb2_grpc, "ScannerService", ScannerService(typed))
         server.add(portfolio_service_pb2_grpc, "PortfolioService", PortfolioService(typed))
         port = server.listen(settings.grpc_bind)
         if settings.envoy_socket is not None:

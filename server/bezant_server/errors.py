@@ -16,7 +16,7 @@ test holds it against this module.
     │   ├── UpstreamUnreachable, UpstreamTimeout, UpstreamHttpError
     │   ├── UpstreamStatus, UpstreamClientError
     │   ├── UpstreamDecodeError, UpstreamApiError, UpstreamNotPrimed
-    │   ├── AccountNotFound, ContractNotFound
+    │   ├── AccountNotFound, ContractNotFound, AmbiguousSymbol, NoDerivatives, ScanRefused
     │   └── OrderNotFound, OrderNotOpen, OrderNotEditable, OrderRefused, ReplyExpired
     ├── EventsDisabled, EventsHistoryDisabled, EventsSubscribeFailed, CursorExpired
     └── Internal                    internal
@@ -25,7 +25,7 @@ test holds it against this module.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -348,6 +348,34 @@ class ContractNotFound(UpstreamError):
     code = "contract_not_found"
     http_status = 404
     grpc_status = StatusCode.NOT_FOUND
+
+
+class AmbiguousSymbol(UpstreamError):
+    """A symbol may mean several contracts; `candidates` lists up to ten of them, `count` says how many there are."""
+
+    code = "ambiguous_symbol"
+    http_status = 409
+    grpc_status = StatusCode.FAILED_PRECONDITION
+
+    def __init__(self, message: str, *, candidates: Sequence[str], count: int) -> None:
+        listed = "; ".join(candidates)
+        super().__init__(f"{message}: {listed}", fields={"candidates": listed, "count": count})
+
+
+class NoDerivatives(UpstreamError):
+    """There are no derivatives of that kind on the underlying."""
+
+    code = "no_derivatives"
+    http_status = 404
+    grpc_status = StatusCode.NOT_FOUND
+
+
+class ScanRefused(UpstreamError):
+    """IBKR knows no such scan."""
+
+    code = "scan_refused"
+    http_status = 400
+    grpc_status = StatusCode.INVALID_ARGUMENT
 
 
 class OrderNotFound(UpstreamError):

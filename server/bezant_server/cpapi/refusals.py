@@ -83,6 +83,10 @@ def _not_primed(refused: Refused) -> BezantError:
     return errors.UpstreamNotPrimed(f"the gateway wants its account list asked for first{_said(refused)}")
 
 
+def _scan(refused: Refused) -> BezantError:
+    return errors.ScanRefused(f"IBKR knows no such scan{_said(refused)}")
+
+
 def _order_not_found(refused: Refused) -> BezantError:
     return errors.OrderNotFound(f"this session knows no such order{_said(refused)}")
 
@@ -123,6 +127,9 @@ REFUSALS: tuple[_Row, ...] = (
     _row(r"/pa/.*", "400 500", r"account", _account),
     _row(r"/iserver/contract/[^/]+/(info|info-and-rules|algos)", "400 404 500 503", _ANY, _contract),
     _row(r"/iserver/contract/rules", "400 500", _ANY, _contract),
+    _row(r"/iserver/secdef/info", "400 404", r"no contract", _contract),
+    _row(r"/contract/trading-schedule", "400 404 500", _ANY, _contract),
+    _row(r"/iserver/scanner/run", "400 500", _ANY, _scan),
 )
 """Sources: recorded statuses of a paper account for bad input, IBKR's OpenAPI description."""
 

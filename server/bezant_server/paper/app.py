@@ -15,6 +15,8 @@ from bezant_server.paper.api.contracts import ContractsApi
 from bezant_server.paper.api.marketdata import MarketDataApi
 from bezant_server.paper.api.orders import OrdersApi
 from bezant_server.paper.api.portfolio import PortfolioApi
+from bezant_server.paper.api.reference import ReferenceApi
+from bezant_server.paper.api.scanner import ScannerApi
 from bezant_server.paper.api.session import SessionApi
 from bezant_server.paper.control import Control
 from bezant_server.paper.fields import FieldTable
@@ -134,6 +136,8 @@ def api_app(gateway: Gateway, fields: FieldTable, sockets: Sockets) -> web.Appli
         OrdersApi(gateway),
         MarketDataApi(gateway, fields),
         ContractsApi(gateway),
+        ReferenceApi(gateway),
+        ScannerApi(gateway),
     )
     for prefix in PREFIXES:
         for area in areas:

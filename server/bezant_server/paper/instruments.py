@@ -113,6 +113,10 @@ _STOCKS = (
         country="DE", sector="Technology", group="Software", category="Enterprise Software/Serv",
         availability="N", daily_volume=1_500_000,
     ),
+    Instrument(
+        3691937, "SAP", "STK", "SAP SE-SPONSORED ADR", 240.0, listing="NYSE", sector="Technology", group="Software",
+        category="Enterprise Software/Serv", stock_type="ADR", daily_volume=900_000,
+    ),
 )  # fmt: skip
 
 _PAIRS = (

@@ -369,7 +369,7 @@ def position(row: Row, account_id: str = "") -> pb.Position:
         type=row.text("type"),
         model=row.text("model"),
         price_increments=[
-            pb.PriceIncrement(lower_edge=step.decimal("lowerEdge"), increment=step.decimal("increment"))
+            types_pb2.PriceIncrement(lower_edge=step.decimal("lowerEdge"), increment=step.decimal("increment"))
             for step in row.rows("incrementRules")
         ],
         definition_loaded=is_defined(row),

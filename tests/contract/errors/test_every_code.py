@@ -30,6 +30,9 @@ from tests.unit.test_errors import documented
 
 TYPED_ONLY = {
     "account_not_found",
+    "ambiguous_symbol",
+    "no_derivatives",
+    "scan_refused",
     "contract_not_found",
     "order_not_editable",
     "order_not_found",

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bezant_server.contracts import decode as contracts
+from bezant_server.contracts import schedules
 from bezant_server.cpapi import document
 from bezant_server.cpapi.document import Row
 from bezant_server.errors import UpstreamDecodeError
 from bezant_server.orders import decode as orders
 from bezant_server.portfolio import decode as portfolio
+from bezant_server.scanner import decode as scanner
 from tests.support.samples import sample, spoiled
 
 Decoder = Callable[[Any], Any]
@@ -28,6 +31,24 @@ def row(decode: Callable[[Row], Any]) -> Decoder:
 
 
 DECODERS: dict[str, Decoder] = {
+    "contracts/contract_trading_schedule": schedules.of_contract,
+    "contracts/iserver_contract_conid_algos": contracts.algorithms,
+    "contracts/iserver_contract_conid_info": contracts.definition,
+    "contracts/iserver_contract_conid_info_and_rules": contracts.definition,
+    "contracts/iserver_contract_rules_post": row(contracts.rules),
+    "contracts/iserver_currency_pairs": lambda answer: contracts.pairs(answer, "USD"),
+    "contracts/iserver_exchangerate": contracts.rate,
+    "contracts/iserver_secdef_bond_filters": contracts.bond_filters,
+    "contracts/iserver_secdef_info": contracts.derivatives,
+    "contracts/iserver_secdef_search": contracts.matches,
+    "contracts/iserver_secdef_strikes": contracts.strikes,
+    "contracts/trsrv_all_conids": contracts.conids,
+    "contracts/trsrv_futures": lambda answer: contracts.futures(answer, ["ES"]),
+    "contracts/trsrv_secdef": contracts.secdefs,
+    "contracts/trsrv_secdef_schedule": lambda answer: schedules.of_venues(answer, lambda: 1795000000.0),
+    "contracts/trsrv_stocks": lambda answer: contracts.stocks(answer, ["IBM"]),
+    "scanner/iserver_scanner_params": scanner.parameters,
+    "scanner/iserver_scanner_run_post": scanner.scan,
     "orders/iserver_account_order_status_orderId": orders.order_status,
     "orders/iserver_account_orders": lambda answer: [orders.order(each) for each in Row(answer, "").rows("orders")],
     "orders/iserver_account_trades": orders.executions,

@@ -1711,39 +1711,6 @@ class GetLedgerResponse(_message.Message):
 Global___GetLedgerResponse: _TypeAlias = GetLedgerResponse  # noqa: Y015
 
 @_typing.final
-class PriceIncrement(_message.Message):
-    """PriceIncrement is a step of prices."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    LOWER_EDGE_FIELD_NUMBER: _builtins.int
-    INCREMENT_FIELD_NUMBER: _builtins.int
-    lower_edge: _builtins.str
-    """From this price on."""
-    increment: _builtins.str
-    """Prices are multiples of this."""
-    def __init__(
-        self,
-        *,
-        lower_edge: _builtins.str | None = ...,
-        increment: _builtins.str | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_increment", b"_increment", "_lower_edge", b"_lower_edge", "increment", b"increment", "lower_edge", b"lower_edge"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_increment", b"_increment", "_lower_edge", b"_lower_edge", "increment", b"increment", "lower_edge", b"lower_edge"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__increment: _TypeAlias = _typing.Literal["increment"]  # noqa: Y015
-    _WhichOneofArgType__increment: _TypeAlias = _typing.Literal["_increment", b"_increment"]  # noqa: Y015
-    _WhichOneofReturnType__lower_edge: _TypeAlias = _typing.Literal["lower_edge"]  # noqa: Y015
-    _WhichOneofArgType__lower_edge: _TypeAlias = _typing.Literal["_lower_edge", b"_lower_edge"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__increment) -> _WhichOneofReturnType__increment | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__lower_edge) -> _WhichOneofReturnType__lower_edge | None: ...
-
-Global___PriceIncrement: _TypeAlias = PriceIncrement  # noqa: Y015
-
-@_typing.final
 class Position(_message.Message):
     """Position is a holding in a contract. Prices per unit and amounts are decimals, in the contract's currency."""
 
@@ -1870,7 +1837,7 @@ class Position(_message.Message):
         """Exchanges that trade it."""
 
     @_builtins.property
-    def price_increments(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceIncrement]:
+    def price_increments(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.PriceIncrement]:
         """Its price steps."""
 
     def __init__(
@@ -1914,7 +1881,7 @@ class Position(_message.Message):
         is_event_contract: _builtins.bool | None = ...,
         type: _builtins.str = ...,
         model: _builtins.str = ...,
-        price_increments: _abc.Iterable[Global___PriceIncrement] | None = ...,
+        price_increments: _abc.Iterable[_types_pb2.PriceIncrement] | None = ...,
         definition_loaded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_average_cost", b"_average_cost", "_average_price", b"_average_price", "_base_average_cost", b"_base_average_cost", "_base_average_price", b"_base_average_price", "_base_market_price", b"_base_market_price", "_base_market_value", b"_base_market_value", "_base_realized_pnl", b"_base_realized_pnl", "_base_unrealized_pnl", b"_base_unrealized_pnl", "_has_options", b"_has_options", "_is_event_contract", b"_is_event_contract", "_is_us", b"_is_us", "_market_price", b"_market_price", "_market_value", b"_market_value", "_multiplier", b"_multiplier", "_quantity", b"_quantity", "_realized_pnl", b"_realized_pnl", "_strike", b"_strike", "_unrealized_pnl", b"_unrealized_pnl", "average_cost", b"average_cost", "average_price", b"average_price", "base_average_cost", b"base_average_cost", "base_average_price", b"base_average_price", "base_market_price", b"base_market_price", "base_market_value", b"base_market_value", "base_realized_pnl", b"base_realized_pnl", "base_unrealized_pnl", b"base_unrealized_pnl", "has_options", b"has_options", "is_event_contract", b"is_event_contract", "is_us", b"is_us", "market_price", b"market_price", "market_value", b"market_value", "multiplier", b"multiplier", "quantity", b"quantity", "realized_pnl", b"realized_pnl", "strike", b"strike", "unrealized_pnl", b"unrealized_pnl"]  # noqa: Y015

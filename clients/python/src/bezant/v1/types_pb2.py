@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x65zant/v1/types.proto\x12\tbezant.v1\"D\n\x05Money\x12\x16\n\x06\x61mount\x18\x01 \x01(\tR\x06\x61mount\x12#\n\rcurrency_code\x18\x02 \x01(\tR\x0c\x63urrencyCodeBd\n\x0cio.bezant.v1B\nTypesProtoP\x01Z:github.com/bezant/bezant-grpc/clients/go/bezantv1;bezantv1\xaa\x02\tBezant.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x65zant/v1/types.proto\x12\tbezant.v1\"D\n\x05Money\x12\x16\n\x06\x61mount\x18\x01 \x01(\tR\x06\x61mount\x12#\n\rcurrency_code\x18\x02 \x01(\tR\x0c\x63urrencyCode\"t\n\x0ePriceIncrement\x12\"\n\nlower_edge\x18\x01 \x01(\tH\x00R\tlowerEdge\x88\x01\x01\x12!\n\tincrement\x18\x02 \x01(\tH\x01R\tincrement\x88\x01\x01\x42\r\n\x0b_lower_edgeB\x0c\n\n_incrementBd\n\x0cio.bezant.v1B\nTypesProtoP\x01Z:github.com/bezant/bezant-grpc/clients/go/bezantv1;bezantv1\xaa\x02\tBezant.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,4 +34,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\014io.bezant.v1B\nTypesProtoP\001Z:github.com/bezant/bezant-grpc/clients/go/bezantv1;bezantv1\252\002\tBezant.V1'
   _globals['_MONEY']._serialized_start=36
   _globals['_MONEY']._serialized_end=104
+  _globals['_PRICEINCREMENT']._serialized_start=106
+  _globals['_PRICEINCREMENT']._serialized_end=222
 # @@protoc_insertion_point(module_scope)

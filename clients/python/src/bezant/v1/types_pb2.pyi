@@ -52,3 +52,36 @@ class Money(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Money: _TypeAlias = Money  # noqa: Y015
+
+@_typing.final
+class PriceIncrement(_message.Message):
+    """PriceIncrement is a step of prices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOWER_EDGE_FIELD_NUMBER: _builtins.int
+    INCREMENT_FIELD_NUMBER: _builtins.int
+    lower_edge: _builtins.str
+    """From this price on."""
+    increment: _builtins.str
+    """Prices are multiples of this."""
+    def __init__(
+        self,
+        *,
+        lower_edge: _builtins.str | None = ...,
+        increment: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_increment", b"_increment", "_lower_edge", b"_lower_edge", "increment", b"increment", "lower_edge", b"lower_edge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_increment", b"_increment", "_lower_edge", b"_lower_edge", "increment", b"increment", "lower_edge", b"lower_edge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__increment: _TypeAlias = _typing.Literal["increment"]  # noqa: Y015
+    _WhichOneofArgType__increment: _TypeAlias = _typing.Literal["_increment", b"_increment"]  # noqa: Y015
+    _WhichOneofReturnType__lower_edge: _TypeAlias = _typing.Literal["lower_edge"]  # noqa: Y015
+    _WhichOneofArgType__lower_edge: _TypeAlias = _typing.Literal["_lower_edge", b"_lower_edge"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__increment) -> _WhichOneofReturnType__increment | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lower_edge) -> _WhichOneofReturnType__lower_edge | None: ...
+
+Global___PriceIncrement: _TypeAlias = PriceIncrement  # noqa: Y015

@@ -1,0 +1,1 @@
+"""ScannerService: contracts found by what the market does."""
