@@ -12,6 +12,7 @@ from functools import partial
 from bezant.v1 import (
     contracts_service_pb2_grpc,
     gateway_service_pb2_grpc,
+    marketdata_service_pb2_grpc,
     orders_service_pb2_grpc,
     portfolio_service_pb2_grpc,
     scanner_service_pb2_grpc,
@@ -26,6 +27,7 @@ from bezant_server.cpapi.client import CpapiClient, NoPacing
 from bezant_server.cpapi.jar import CookieJar
 from bezant_server.cpapi.pacing import build as pacing_build
 from bezant_server.events import build as events_build
+from bezant_server.marketdata.service import MarketDataService
 from bezant_server.orders.build import Orders
 from bezant_server.portfolio.service import PortfolioService
 from bezant_server.rpc.deadlines import default_secs
@@ -106,6 +108,8 @@ async def serve(settings: Settings) -> None:
         orders = Orders(typed, events.report)
         server.add(orders_service_pb2_grpc, "OrdersService", orders.service)
         server.add(contracts_service_pb2_grpc, "ContractsService", ContractsService(typed, now=time.time))
+        quotes = MarketDataService(typed, clock=time.monotonic, now=time.time)
+        server.add(marketdata_service_pb2_grpc, "MarketDataService", quotes)
         server.add(scanner_service_pb2_grpc, "ScannerService", ScannerService(typed))
         server.add(portfolio_service_pb2_grpc, "PortfolioService", PortfolioService(typed))
         port = server.listen(settings.grpc_bind)

@@ -17,6 +17,7 @@ test holds it against this module.
     │   ├── UpstreamStatus, UpstreamClientError
     │   ├── UpstreamDecodeError, UpstreamApiError, UpstreamNotPrimed
     │   ├── AccountNotFound, ContractNotFound, AmbiguousSymbol, NoDerivatives, ScanRefused
+    │   ├── BarSizeChanged, HistoryUnavailable, SnapshotRefused
     │   └── OrderNotFound, OrderNotOpen, OrderNotEditable, OrderRefused, ReplyExpired
     ├── EventsDisabled, EventsHistoryDisabled, EventsSubscribeFailed, CursorExpired
     └── Internal                    internal
@@ -376,6 +377,33 @@ class ScanRefused(UpstreamError):
     code = "scan_refused"
     http_status = 400
     grpc_status = StatusCode.INVALID_ARGUMENT
+
+
+class BarSizeChanged(UpstreamError):
+    """IBKR answered with bars of another size; `bar_secs` says of which."""
+
+    code = "bar_size_changed"
+    http_status = 409
+    grpc_status = StatusCode.FAILED_PRECONDITION
+
+    def __init__(self, message: str, *, bar_secs: int) -> None:
+        super().__init__(message, fields={"bar_secs": bar_secs})
+
+
+class HistoryUnavailable(UpstreamError):
+    """IBKR has no chart of the contract, or not yet."""
+
+    code = "history_unavailable"
+    http_status = 503
+    grpc_status = StatusCode.UNAVAILABLE
+
+
+class SnapshotRefused(UpstreamError):
+    """IBKR does not give the regulatory snapshot."""
+
+    code = "snapshot_refused"
+    http_status = 409
+    grpc_status = StatusCode.FAILED_PRECONDITION
 
 
 class OrderNotFound(UpstreamError):

@@ -96,7 +96,7 @@ class Chains:
                     cells += [(month, right, strike) for strike in listed if _within(strike, wanted)]
         if len(cells) > MOST_CALLS:
             raise BadRequest(
-                f"these are {len(cells)} options, at most {MOST_CALLS} may be asked for: narrow strikes, months or right",
+                f"these are {len(cells)} options, more than the {MOST_CALLS} allowed: narrow strikes, months or right",
                 field="max_strike",
             )
         gate = asyncio.Semaphore(_AT_ONCE)

@@ -83,6 +83,14 @@ def _not_primed(refused: Refused) -> BezantError:
     return errors.UpstreamNotPrimed(f"the gateway wants its account list asked for first{_said(refused)}")
 
 
+def _history(refused: Refused) -> BezantError:
+    return errors.HistoryUnavailable(f"IBKR has no such history{_said(refused)}")
+
+
+def _snapshot(refused: Refused) -> BezantError:
+    return errors.SnapshotRefused(f"IBKR does not give the regulatory snapshot{_said(refused)}")
+
+
 def _scan(refused: Refused) -> BezantError:
     return errors.ScanRefused(f"IBKR knows no such scan{_said(refused)}")
 
@@ -129,6 +137,8 @@ REFUSALS: tuple[_Row, ...] = (
     _row(r"/iserver/contract/rules", "400 500", _ANY, _contract),
     _row(r"/iserver/secdef/info", "400 404", r"no contract", _contract),
     _row(r"/contract/trading-schedule", "400 404 500", _ANY, _contract),
+    _row(r"/iserver/marketdata/history", "200 400 404 500", _ANY, _history),
+    _row(r"/md/regsnapshot", "200 400 403 404 500", _ANY, _snapshot),
     _row(r"/iserver/scanner/run", "400 500", _ANY, _scan),
 )
 """Sources: recorded statuses of a paper account for bad input, IBKR's OpenAPI description."""

@@ -14,6 +14,7 @@ from bezant_server.contracts import schedules
 from bezant_server.cpapi import document
 from bezant_server.cpapi.document import Row
 from bezant_server.errors import UpstreamDecodeError
+from bezant_server.marketdata import decode as marketdata
 from bezant_server.orders import decode as orders
 from bezant_server.portfolio import decode as portfolio
 from bezant_server.scanner import decode as scanner
@@ -47,6 +48,7 @@ DECODERS: dict[str, Decoder] = {
     "contracts/trsrv_secdef": contracts.secdefs,
     "contracts/trsrv_secdef_schedule": lambda answer: schedules.of_venues(answer, lambda: 1795000000.0),
     "contracts/trsrv_stocks": lambda answer: contracts.stocks(answer, ["IBM"]),
+    "marketdata/iserver_marketdata_history": row(lambda each: marketdata.bars(each, lot=100)),
     "scanner/iserver_scanner_params": scanner.parameters,
     "scanner/iserver_scanner_run_post": scanner.scan,
     "orders/iserver_account_order_status_orderId": orders.order_status,

@@ -33,6 +33,7 @@ class MarketDataApi:
             Route("GET", "/iserver/marketdata/history", self.history),
             Route("POST", "/iserver/marketdata/unsubscribe", self.unsubscribe),
             Route("GET", "/iserver/marketdata/unsubscribeall", self.unsubscribe_all),
+            Route("GET", "/md/regsnapshot", self.regulatory_snapshot),
         ]
 
     async def snapshot(self, request: web.Request) -> web.Response:
@@ -70,6 +71,34 @@ class MarketDataApi:
     async def unsubscribe_all(self, _request: web.Request) -> web.Response:
         brokerage_of(self._gateway).lines.clear()
         return json_response({"unsubscribed": True})
+
+    async def regulatory_snapshot(self, request: web.Request) -> web.Response:
+        """The national best bid and offer, of US stocks only."""
+        brokerage_of(self._gateway)
+        text = request.query.get("conid", "")
+        conid = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+        instrument = self._gateway.universe.get(conid)
+        if instrument is None or instrument.sec_type != "STK" or not instrument.is_us:
+            raise ApiError(400, "Bad Request: no regulatory snapshot of this contract")
+        values = self._fields.values(instrument, ("31", "84", "86", "7059"))
+        quote = self._gateway.market.quote(instrument, self._gateway.step())
+        return json_response(
+            {
+                "conid": conid,
+                "conidEx": str(conid),
+                "BboExchange": "9c0001",
+                "HasDelayed": False,
+                **values,
+                "85": quote.ask_size,
+                "88": quote.bid_size,
+                "BestBidExch": 16,
+                "BestAskExch": 16,
+                "LastExch": 4,
+                "7057": "Q",
+                "7058": "Q",
+                "7068": "Q",
+            }
+        )
 
     def _row(self, brokerage: BrokerageSession, conidex: str, wanted: list[str]) -> dict[str, Any] | None:
         text = conidex.partition("@")[0]
