@@ -11,6 +11,7 @@ from functools import partial
 
 from bezant.v1 import (
     contracts_service_pb2_grpc,
+    events_service_pb2_grpc,
     gateway_service_pb2_grpc,
     marketdata_service_pb2_grpc,
     orders_service_pb2_grpc,
@@ -107,6 +108,7 @@ async def serve(settings: Settings) -> None:
         typed = session.typed(keeper, gateway)
         orders = Orders(typed, events.report)
         server.add(orders_service_pb2_grpc, "OrdersService", orders.service)
+        server.add(events_service_pb2_grpc, "EventsService", events.service(lambda: keeper.accounts))
         server.add(contracts_service_pb2_grpc, "ContractsService", ContractsService(typed, now=time.time))
         quotes = MarketDataService(typed, clock=time.monotonic, now=time.time)
         server.add(marketdata_service_pb2_grpc, "MarketDataService", quotes)
@@ -124,9 +126,11 @@ async def serve(settings: Settings) -> None:
         )
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(part) for part in (keeper.run(), events.run(), orders.run())]
+            background.append(tasks.create_task(events.tell_session(session.frames(keeper))))
             await stop.wait()
             _log.info("stopping")
             session.close()
+            events.close()
             await server.stop(settings.shutdown_grace_secs)
             await orders.drain(settings.shutdown_grace_secs)
             for task in background:

@@ -19,7 +19,7 @@ test holds it against this module.
     │   ├── AccountNotFound, ContractNotFound, AmbiguousSymbol, NoDerivatives, ScanRefused
     │   ├── BarSizeChanged, HistoryUnavailable, SnapshotRefused
     │   └── OrderNotFound, OrderNotOpen, OrderNotEditable, OrderRefused, ReplyExpired
-    ├── EventsDisabled, EventsHistoryDisabled, EventsSubscribeFailed, CursorExpired
+    ├── EventsDisabled, EventsHistoryDisabled, EventsSubscribeFailed, CursorExpired, SlowReader
     └── Internal                    internal
 """
 
@@ -485,6 +485,21 @@ class CursorExpired(BezantError):
 
     def __init__(self, message: str, *, head_cursor: int, reset_epoch: int) -> None:
         super().__init__(message, fields={"head_cursor": head_cursor, "reset_epoch": reset_epoch})
+
+
+class SlowReader(BezantError):
+    """A stream's reader was too slow to be given everything; `cursors` says where to resume, topic by topic."""
+
+    code = "slow_reader"
+    http_status = 429
+    grpc_status = StatusCode.RESOURCE_EXHAUSTED
+
+    def __init__(self, cursors: str) -> None:
+        super().__init__(
+            f"the stream was read too slowly, and what comes next is not held any more: resume behind {cursors}, "
+            "or reconcile where that has expired",
+            fields={"cursors": cursors},
+        )
 
 
 class Internal(BezantError):

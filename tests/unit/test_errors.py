@@ -69,6 +69,7 @@ EXAMPLES: list[BezantError] = [
     errors.EventsHistoryDisabled(),
     errors.EventsSubscribeFailed("x"),
     errors.CursorExpired("x", head_cursor=7, reset_epoch=9),
+    errors.SlowReader("ORDERS=7"),
     errors.Internal(),
 ]
 each = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: f"{error.code}-{error.http_status}")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -20,9 +20,12 @@ from bezant_server.events.history import History
 from bezant_server.events.lines import Lines
 from bezant_server.events.numbering import Numbering
 from bezant_server.events.ring import Event
+from bezant_server.events.service import Captured, EventsService
 from bezant_server.events.status import StatusReport
 from bezant_server.events.store import Retention, Store, StoreUnusable
-from bezant_server.events.topics import GAP, MARKETDATA, ORDER_OUTCOMES, ORDERS, PNL, Topics
+from bezant_server.events.streams import Streams
+from bezant_server.events.subscriptions import Subscriptions
+from bezant_server.events.topics import GAP, MARKETDATA, ORDER_OUTCOMES, ORDERS, PNL, SESSION, Topics
 
 _log = logging.getLogger(__name__)
 
@@ -65,11 +68,14 @@ class Capture:
             renew_secs=settings.events_renew_secs,
             release_secs=settings.events_release_secs,
         )
+        self._subscriptions = Subscriptions()
+        self._streams = Streams()
         self._connector = Connector(
             client=client,
             tls=tls,
             topics=self.topics,
             lines=self._lines,
+            subscriptions=self._subscriptions,
             times=ConnectorTimes(
                 open_secs=settings.connect_timeout_secs,
                 ready_secs=settings.events_ready_timeout_secs,
@@ -107,6 +113,33 @@ class Capture:
         """Take in a frame of the topic `order_outcomes`, which the server itself makes."""
         self.topics.publish(ORDER_OUTCOMES, frame)
 
+    async def tell_session(self, frames: AsyncIterator[bytes]) -> None:
+        """Take in the frames of the topic `session`, which the server itself makes, until there are no more."""
+        async for frame in frames:
+            self.topics.publish(SESSION, frame)
+
+    def close(self) -> None:
+        """Let streams come to their end: the server stops."""
+        self._streams.close()
+
+    def service(self, accounts: Callable[[], Sequence[str]]) -> EventsService:
+        """EventsService.
+
+        Args:
+            accounts: those of the session.
+        """
+        return EventsService(
+            Captured(
+                topics=self.topics,
+                lines=self._lines,
+                subscriptions=self._subscriptions,
+                history=self._history,
+                connector=self._connector.state,
+                streams=self._streams,
+                accounts=accounts,
+            )
+        )
+
     def hold_socket(self) -> None:
         """Open no socket until another session has begun."""
         self._connector.hold()
@@ -135,6 +168,17 @@ class NoCapture:
 
     def report(self, frame: bytes) -> None:
         """Nobody follows events."""
+
+    async def tell_session(self, frames: AsyncIterator[bytes]) -> None:
+        """Nobody follows events."""
+
+    def close(self) -> None:
+        """There are no streams."""
+
+    def service(self, accounts: Callable[[], Sequence[str]]) -> EventsService:
+        """EventsService, which says that events are off."""
+        del accounts
+        return EventsService(None)
 
     def hold_socket(self) -> None:
         """There is none."""

@@ -12,19 +12,21 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from bezant_server.backoff import Backoff
-from bezant_server.cpapi.classify import decode
+from bezant_server.cpapi import refusals
 from bezant_server.cpapi.client import CpapiClient
 from bezant_server.cpapi.socket import FrameTooBig, GatewaySocket, SocketFailed, open_socket
 from bezant_server.errors import BezantError
 from bezant_server.events import frames
 from bezant_server.events.clock import Clock, rfc3339
 from bezant_server.events.lines import Lines
+from bezant_server.events.subscriptions import Subscriptions
 from bezant_server.events.topics import Topics
 
+_LIVE_ORDERS = "/iserver/account/orders"
 _PRIMING = (
     ("/iserver/accounts", ()),
-    ("/iserver/account/orders", (("force", "true"),)),
-    ("/iserver/account/orders", ()),
+    (_LIVE_ORDERS, (("force", "true"),)),
+    (_LIVE_ORDERS, ()),
 )
 """What the gateway wants to be asked before it tells of orders (IBKR's documentation: accounts come first; the forced
 call only clears the cache, the one after it answers)."""
@@ -86,6 +88,7 @@ class Connector:
         tls: the context for the gateway.
         topics: where frames go.
         lines: the market-data lines to subscribe.
+        subscriptions: the channels to subscribe beside orders and PnL.
         times: durations and bounds.
         backoff: the waits between attempts.
         clock: when frames arrive.
@@ -99,6 +102,7 @@ class Connector:
         tls: ssl.SSLContext,
         topics: Topics,
         lines: Lines,
+        subscriptions: Subscriptions,
         times: ConnectorTimes,
         backoff: Backoff,
         clock: Clock,
@@ -108,6 +112,7 @@ class Connector:
         self._tls = tls
         self._topics = topics
         self._lines = lines
+        self._subscriptions = subscriptions
         self._times = times
         self._backoff = backoff
         self._clock = clock
@@ -187,17 +192,21 @@ class Connector:
         while True:
             ready.clear()
             await self._subscribe(socket)
+            _log.debug("subscribed")
             while not await _set_within(ready, self._times.heartbeat_secs):
                 await socket.send("tic")
 
     async def _subscribe(self, socket: GatewaySocket) -> None:
         for path, query in _PRIMING:
             try:
-                decode(await self._client.call("GET", path, query=query, changes_state=False))
+                answer = refusals.read(await self._client.call("GET", path, query=query, changes_state=False), path)
+                if path == _LIVE_ORDERS:
+                    self._topics.orders.seed(answer)
             except BezantError as error:
                 _log.warning("priming call %s failed: %s", path, error.message)
         await socket.send("sor+{}")
         await socket.send("spl+{}")
+        await self._subscriptions.attach(socket.send)
         await self._lines.attach(socket.send)
 
     def _connected(self) -> None:
@@ -213,6 +222,7 @@ class Connector:
 
     def _disconnected(self) -> None:
         self._lines.detach()
+        self._subscriptions.detach()
         if self.state.connected:
             self.state.connected = False
             self._disconnected_ms = self._clock.wall_ms()

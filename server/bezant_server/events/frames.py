@@ -7,7 +7,16 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
-from bezant_server.events.topics import ORDERS, PNL, marketdata_topic
+from bezant_server.events.topics import (
+    ACCOUNT_SUMMARY,
+    BULLETINS,
+    LEDGER,
+    NOTIFICATIONS,
+    ORDERS,
+    PNL,
+    TRADES,
+    marketdata_topic,
+)
 
 MALFORMED = "malformed"
 OVERSIZE = "oversize"
@@ -16,7 +25,9 @@ READY = "ready"
 """The `system` frame that names the user: from here on requests are heard."""
 
 HEARTBEAT = "hb"
-_UNSOLICITED = frozenset({"system", "act", "sts", "tic", "ntf", "blt"})
+_UNSOLICITED = frozenset({"system", "act", "sts", "tic"})
+_TOPICS = {"str": TRADES, "ntf": NOTIFICATIONS, "blt": BULLETINS}
+_ACCOUNT_TOPICS = {"sld+": LEDGER, "ssd+": ACCOUNT_SUMMARY}
 _MARKETDATA = re.compile(r"smd\+([1-9][0-9]{0,17})")
 
 
@@ -47,8 +58,12 @@ def read(raw: bytes, *, max_bytes: int) -> Frame:
             return Frame(READY)
         case "system" if "hb" in document:
             return Frame(HEARTBEAT)
+        case str(topic) if topic in _TOPICS:
+            return Frame(topic, _TOPICS[topic])
         case str(topic) if topic in _UNSOLICITED:
             return Frame(topic)
+        case str(topic) if topic[:4] in _ACCOUNT_TOPICS:
+            return Frame(topic[:3], _ACCOUNT_TOPICS[topic[:4]])
         case str(topic) if (line := _MARKETDATA.fullmatch(topic)) is not None:
             return Frame("smd", marketdata_topic(int(line[1])))
     return Frame(UNKNOWN)

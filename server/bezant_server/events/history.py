@@ -114,6 +114,18 @@ class History:
             except (sqlite3.Error, StoreUnusable) as error:
                 raise ServerUnavailable(f"the events history cannot be read: {error}") from error
 
+    async def knows(self, topic: str, cursor: int) -> bool:
+        """Whether an event of a topic is stored.
+
+        Raises:
+            ServerUnavailable: the database cannot be read at present.
+        """
+        async with self._reads:
+            try:
+                return await asyncio.to_thread(self._store.knows, topic, cursor)
+            except (sqlite3.Error, StoreUnusable) as error:
+                raise ServerUnavailable(f"the events history cannot be read: {error}") from error
+
     def stats(self) -> HistoryStats:
         """Counters and sizes."""
         return HistoryStats(

@@ -21,7 +21,7 @@ class PollAnswer:
     next_cursor: int
 
 
-def poll(ring: Ring, *, since: int, limit: int, reset_epoch: int) -> PollAnswer:
+def newer(ring: Ring, *, since: int, limit: int, reset_epoch: int) -> list[Event]:
     """Events newer than the cursor `since`; 0 asks for the oldest held.
 
     Raises:
@@ -30,19 +30,25 @@ def poll(ring: Ring, *, since: int, limit: int, reset_epoch: int) -> PollAnswer:
     """
     if since == 0:
         if ring.has_dropped:
-            raise _expired(ring, reset_epoch, "the ring has dropped older events")
-        return _found(ring.after(ring.head_cursor - 1, limit), ring.newest_cursor, reset_epoch)
+            raise expired(ring, reset_epoch, "the ring has dropped older events")
+        since = ring.head_cursor - 1
     if since > ring.newest_cursor:
-        raise _expired(ring, reset_epoch, f"cursor {since} is ahead of the newest, {ring.newest_cursor}")
+        raise expired(ring, reset_epoch, f"cursor {since} is ahead of the newest, {ring.newest_cursor}")
     if since < ring.head_cursor - 1:
-        raise _expired(ring, reset_epoch, f"cursor {since} is older than the ring's head, {ring.head_cursor}")
-    if since == ring.newest_cursor:
+        raise expired(ring, reset_epoch, f"cursor {since} is older than the ring's head, {ring.head_cursor}")
+    return ring.after(since, limit)
+
+
+def poll(ring: Ring, *, since: int, limit: int, reset_epoch: int) -> PollAnswer:
+    """The answer to a poll for events newer than the cursor `since`.
+
+    Raises:
+        CursorExpired: see `newer`.
+    """
+    events = newer(ring, since=since, limit=limit, reset_epoch=reset_epoch)
+    if not events and since:
         return PollAnswer(None, since)
-    return _found(ring.after(since, limit), since, reset_epoch)
-
-
-def _found(events: list[Event], default_cursor: int, reset_epoch: int) -> PollAnswer:
-    next_cursor = events[-1].cursor if events else default_cursor
+    next_cursor = events[-1].cursor if events else ring.newest_cursor
     body = b'{"events":[%b],"next_cursor":%d,"reset_epoch":%d}' % (
         b",".join([event.encoded for event in events]),
         next_cursor,
@@ -51,7 +57,8 @@ def _found(events: list[Event], default_cursor: int, reset_epoch: int) -> PollAn
     return PollAnswer(body, next_cursor)
 
 
-def _expired(ring: Ring, reset_epoch: int, what: str) -> CursorExpired:
+def expired(ring: Ring, reset_epoch: int, what: str) -> CursorExpired:
+    """Why a cursor cannot be served."""
     head = ring.head_cursor
     return CursorExpired(
         f"{what}: events may have been missed; go on from since={head - 1}",

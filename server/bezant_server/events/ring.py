@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from bezant_server.events.clock import rfc3339
@@ -58,6 +59,8 @@ class Ring:
         self._capacity = capacity
         # A list whose front is cut off in large pieces: slices by cursor cost only what they return.
         self._events: list[Event] = []
+        self.watchers: set[asyncio.Event] = set()
+        """Set whenever something is pushed."""
 
     def __len__(self) -> int:
         return min(len(self._events), self._capacity)
@@ -84,6 +87,8 @@ class Ring:
         events = self._events
         events.append(event)
         self.next_cursor += 1
+        for watcher in self.watchers:
+            watcher.set()
         if len(events) > self._capacity:
             self.has_dropped = True
             if len(events) >= 2 * self._capacity:

@@ -157,6 +157,15 @@ class Store:
             for cursor, ms, epoch, payload in rows
         ]
 
+    def knows(self, topic: str, cursor: int) -> bool:
+        """Whether the event of a cursor is stored.
+
+        Raises:
+            sqlite3.Error: the database cannot be read.
+        """
+        with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECS)) as db:
+            return db.execute(_TIME_OF, (topic, cursor)).fetchone() is not None
+
     def size_bytes(self) -> int:
         """Size on disk, the write-ahead log included."""
         size = 0

@@ -8,12 +8,25 @@ from collections.abc import Callable, Iterator, Mapping
 from bezant_server.events.clock import Clock
 from bezant_server.events.numbering import Numbering
 from bezant_server.events.ring import Event, Ring
+from bezant_server.events.trades import NewTrades
+from bezant_server.events.whole_orders import WholeOrders
 
 ORDERS = "orders"
 PNL = "pnl"
 GAP = "gap"
 ORDER_OUTCOMES = "order_outcomes"
 """What became of orders whose answer was lost; the server itself tells."""
+ORDER_UPDATES = "order_updates"
+"""The orders topic with whole orders: cursor for cursor the same events."""
+TRADES = "trades"
+SESSION = "session"
+"""The session's state; the server itself tells."""
+NOTIFICATIONS = "notifications"
+BULLETINS = "bulletins"
+LEDGER = "ledger"
+ACCOUNT_SUMMARY = "account_summary"
+
+_TYPED_ONLY = (TRADES, SESSION, NOTIFICATIONS, BULLETINS, LEDGER, ACCOUNT_SUMMARY, ORDER_OUTCOMES)
 MARKETDATA = "marketdata"
 """The family of market-data topics; a topic of it is `marketdata:<conid>`."""
 
@@ -47,13 +60,32 @@ class Topics:
         self._record = record
         self.reset_epoch = numbering.base()
         self._rings = {topic: self._ring(topic, capacities[topic]) for topic in (ORDERS, PNL, GAP)}
+        # What the typed service alone shows.
+        self._more = {topic: self._ring(topic, capacities[ORDERS]) for topic in _TYPED_ONLY}
+        self._more[ORDER_UPDATES] = Ring(
+            ORDER_UPDATES, capacity=capacities[ORDERS], first_cursor=self._rings[ORDERS].next_cursor
+        )
+        self.orders = WholeOrders()
+        self._trades = NewTrades()
 
     def __iter__(self) -> Iterator[Ring]:
+        """The rings that REST shows."""
         return iter(self._rings.values())
+
+    def all(self) -> Iterator[Ring]:
+        """Every ring."""
+        yield from self._rings.values()
+        yield from self._more.values()
 
     def get(self, topic: str) -> Ring | None:
         """The ring of a topic, or None when it has none."""
-        return self._rings.get(topic)
+        # Not `or`: an empty ring is false.
+        ring = self._rings.get(topic)
+        return self._more.get(topic) if ring is None else ring
+
+    def fixed(self, topic: str) -> Ring:
+        """The ring of a topic that always has one."""
+        return self._rings[topic] if topic in self._rings else self._more[topic]
 
     def open(self, topic: str) -> Ring:
         """The ring of a market-data topic, made when it has none.
@@ -73,9 +105,17 @@ class Topics:
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Push a frame to a topic; one without a ring has no reader, and the frame is dropped."""
-        ring = self._rings.get(topic)
-        if ring is not None:
-            self._push(ring, payload)
+        ring = self.get(topic)
+        if ring is None:
+            return
+        if topic == TRADES:
+            fresh = self._trades.fresh(payload)
+            if fresh is None:
+                return
+            payload = fresh
+        self._push(ring, payload)
+        if topic == ORDERS:
+            self._push(self._more[ORDER_UPDATES], self.orders.update(payload))
 
     def process_restarted(self) -> None:
         """Tell the gap topic that a process began: what happened before it is not in the rings."""
@@ -89,7 +129,7 @@ class Topics:
         """
         self.reset_epoch += 1
         payload = self._gap("reconnected_after_disconnect", disconnected_at=disconnected_at)
-        for ring in self._rings.values():
+        for ring in self.all():
             self._push(ring, payload)
 
     def _gap(self, reason: str, **details: str) -> bytes:

@@ -23,7 +23,6 @@ _MOST_ACCOUNTS = 100
 _MOST_DAYS = 365
 _DEFAULT_DAYS = 90
 _SUBACCOUNTS_PAGES = 500
-_BALANCE_PAGES = ("available_funds", "balances", "margins", "market_value")
 _PERIODS = {
     pb.PERFORMANCE_PERIOD_UNSPECIFIED: "1Y",
     pb.PERFORMANCE_PERIOD_DAY: "1D",
@@ -75,17 +74,19 @@ class PortfolioService(pb_grpc.PortfolioServiceServicer):
         self, request: pb.GetAccountSummaryRequest, context: Context
     ) -> pb.GetAccountSummaryResponse:
         account = _account(request.account_id)
-        return decode.summary(account, await self._portfolio(account, "summary"))
+        return decode.summary(account, await self._portfolio(f"/portfolio/{segment(account)}/summary", account))
 
     async def GetBalances(self, request: pb.GetBalancesRequest, context: Context) -> pb.GetBalancesResponse:
         account = _account(request.account_id)
-        path = f"/iserver/account/{segment(account)}/summary"
-        summary, *pages = await asyncio.gather(
-            *(
-                self._gateway.read(each, account=account)
-                for each in (path, *(f"{path}/{page}" for page in _BALANCE_PAGES))
-            )
+        owner = segment(account)
+        paths = (
+            f"/iserver/account/{owner}/summary",
+            f"/iserver/account/{owner}/summary/available_funds",
+            f"/iserver/account/{owner}/summary/balances",
+            f"/iserver/account/{owner}/summary/margins",
+            f"/iserver/account/{owner}/summary/market_value",
         )
+        summary, *pages = await asyncio.gather(*(self._gateway.read(path, account=account) for path in paths))
         figures, cash, kind, status = decode.brokerage_summary(summary)
         *divided, values = pages
         return pb.GetBalancesResponse(
@@ -99,7 +100,8 @@ class PortfolioService(pb_grpc.PortfolioServiceServicer):
         )
 
     async def GetLedger(self, request: pb.GetLedgerRequest, context: Context) -> pb.GetLedgerResponse:
-        return decode.ledger(await self._portfolio(_account(request.account_id), "ledger"))
+        account = _account(request.account_id)
+        return decode.ledger(await self._portfolio(f"/portfolio/{segment(account)}/ledger", account))
 
     async def ListPositions(self, request: pb.ListPositionsRequest, context: Context) -> pb.ListPositionsResponse:
         checks = Checks()
@@ -126,7 +128,8 @@ class PortfolioService(pb_grpc.PortfolioServiceServicer):
             checks.account("account_id", request.account_id)
         checks.done()
         if request.account_id:
-            answer = await self._portfolio(request.account_id, f"position/{conid}")
+            path = f"/portfolio/{segment(request.account_id)}/position/{conid}"
+            answer = await self._portfolio(path, request.account_id)
             held = [(request.account_id, row) for row in document.rows(answer, "")]
         else:
             answer = await self._gateway.read(f"/portfolio/positions/{conid}", need=Need.PORTFOLIO)
@@ -158,7 +161,7 @@ class PortfolioService(pb_grpc.PortfolioServiceServicer):
     async def GetAllocation(self, request: pb.GetAllocationRequest, context: Context) -> pb.GetAllocationResponse:
         accounts = _accounts(request.account_ids)
         if len(accounts) == 1:
-            reading = self._portfolio(accounts[0], "allocation")
+            reading = self._portfolio(f"/portfolio/{segment(accounts[0])}/allocation", accounts[0])
         else:
             reading = self._gateway.read(
                 "/portfolio/allocation", method="POST", body={"acctIds": accounts}, need=Need.PORTFOLIO
@@ -197,8 +200,8 @@ class PortfolioService(pb_grpc.PortfolioServiceServicer):
         body = {"acctIds": accounts, "conids": [conid], "currency": currency, "days": days}
         return decode.transactions(await self._analyst("/pa/transactions", accounts, body))
 
-    async def _portfolio(self, account: str, what: str) -> Any:
-        return await self._gateway.read(f"/portfolio/{segment(account)}/{what}", need=Need.PORTFOLIO, account=account)
+    async def _portfolio(self, path: str, account: str) -> Any:
+        return await self._gateway.read(path, need=Need.PORTFOLIO, account=account)
 
     async def _analyst(self, path: str, accounts: Sequence[str], body: object) -> Any:
         stranger = next((each for each in accounts if self._gateway.is_stranger(each)), "")

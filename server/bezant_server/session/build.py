@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from random import Random
+
+from google.protobuf.json_format import MessageToJson
 
 from bezant_server.backoff import Backoff
 from bezant_server.config import Settings
@@ -15,6 +18,7 @@ from bezant_server.cpapi.messages import UpstreamRequest, UpstreamResponse
 from bezant_server.cpapi.pacing.line import Pause
 from bezant_server.cpapi.pacing.pacer import Pacer
 from bezant_server.errors import BezantError
+from bezant_server.session import messages
 from bezant_server.session.board import Board
 from bezant_server.session.choices import Choices
 from bezant_server.session.keeper import SessionKeeper, SessionTimes
@@ -140,6 +144,14 @@ class Session:
             prepared=self._preflights,
             connect_secs=self._settings.session_connect_secs,
         )
+
+    async def frames(self, keeper: SessionKeeper) -> AsyncGenerator[bytes, None]:
+        """The session after each change, as JSON of SessionService's message, until the server stops."""
+        async with aclosing(keeper.follow()) as states:
+            async for snapshot in states:
+                if snapshot is not None:
+                    session = messages.session(snapshot, login_url=self.login_url)
+                    yield MessageToJson(session, indent=None).encode()
 
     def _login_changed(self) -> None:
         self._preflights.forget()

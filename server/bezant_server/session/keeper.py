@@ -143,6 +143,11 @@ class SessionKeeper:
         """The session as it is known."""
         return self._machine.snapshot
 
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts of the session, as far as they are known."""
+        return self.snapshot.accounts.accounts or ()
+
     async def run(self) -> NoReturn:
         """Keep the session until cancelled."""
         try:

@@ -36,6 +36,7 @@ TYPED_ONLY = {
     "bar_size_changed",
     "contract_not_found",
     "history_unavailable",
+    "slow_reader",
     "snapshot_refused",
     "order_not_editable",
     "order_not_found",
