@@ -13,7 +13,6 @@ from bezant_server.addresses import GatewayUrl
 from bezant_server.cpapi import caller as callers
 from bezant_server.cpapi.jar import CookieJar
 from bezant_server.cpapi.messages import Headers, UpstreamRequest, UpstreamResponse
-from bezant_server.cpapi.pacing.outliving import Outliving
 from bezant_server.cpapi.transports import ChangeTransport, ReadTransport, Transport
 from bezant_server.errors import BadRequest, BezantError
 
@@ -42,18 +41,15 @@ class Pacing(Protocol):
 
 
 class NoPacing:
-    """Sends every call at once. A change goes on to its end though its caller leaves."""
+    """Sends every call at once."""
 
     def __init__(self, send: Exchange) -> None:
         self._send = send
-        self._outliving = Outliving()
 
     async def exchange(self, request: UpstreamRequest) -> UpstreamResponse:
         """See `Pacing.exchange`."""
-        if not request.changes_state:
-            return await self._send(request)
-        callers.current().changes_sent += 1
-        return await self._outliving.see_through(request, self._send(request))
+        callers.current().changes_sent += request.changes_state
+        return await self._send(request)
 
     @asynccontextmanager
     async def turn(self, request: UpstreamRequest) -> AsyncIterator[None]:
