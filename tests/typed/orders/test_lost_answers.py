@@ -86,7 +86,8 @@ async def test_a_caller_who_leaves_before_the_order_is_sent_cancels_it(trader: T
     await sent(trader, before)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await trader.stub.PlaceOrders(second, timeout=0.7)
-    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    # The caller's own clock, or the server's, whichever is first.
+    assert caught.value.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
     assert kinds(await first) == ["accepted"]
     assert trader.at_the_gateway("second-in-line") == 0
 
