@@ -38,6 +38,7 @@ lock: setup-dev ## pin the requirements anew, with hashes
 bench: setup-dev ## measure against a do-nothing handler and the bare gateway
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.typed
+	@$(BIN)/python -m bench.streams
 	@$(BIN)/python -m bench.under_limits
 
 clean: ## remove what set-up and runs made

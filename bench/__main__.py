@@ -58,8 +58,8 @@ async def bench(connections: list[int], seconds: float, rounds: int, only: str) 
         directory = Path(scratch)
         running.enter_context(processes.apart(directory))
         ports = Ports(*(processes.free_port() for _ in range(7)))
-        async with gateway.socket_source(EVENTS + 1) as socket_port:
-            gateway_config = gateway.config(directory, port=ports.gateway, socket_port=socket_port)
+        async with gateway.socket_source(EVENTS + 1) as source:
+            gateway_config = gateway.config(directory, port=ports.gateway, socket_port=source.port)
             running.enter_context(processes.envoy_process(gateway_config))
             await processes.listening(ports.gateway)
             # IBKR allows ten calls a second; what is measured here is the server, without pacing or without limits.

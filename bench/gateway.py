@@ -134,23 +134,42 @@ ORDER_FRAME = {
 }
 
 
-@asynccontextmanager
-async def socket_source(frames: int) -> AsyncIterator[int]:
-    """A WebSocket server on a free port that greets, and answers `sor` with so many order frames."""
+class Source:
+    """A WebSocket server that greets, and answers `sor` with so many order frames."""
 
-    async def serve(connection: websockets.ServerConnection) -> None:
+    def __init__(self, frames: int) -> None:
+        self.port = 0
+        self._frames = frames
+        self._open: set[websockets.ServerConnection] = set()
+
+    async def serve(self, connection: websockets.ServerConnection) -> None:
+        """One connection."""
         await connection.send(json.dumps({"topic": "system", "success": "bench"}).encode())
         beats = asyncio.create_task(_heartbeat(connection))
+        self._open.add(connection)
         try:
             async for message in connection:
                 if str(message).startswith("sor"):
-                    for _ in range(frames):
-                        await connection.send(json.dumps(ORDER_FRAME).encode())
+                    await self.push(self._frames)
         finally:
+            self._open.discard(connection)
             beats.cancel()
 
-    async with websockets.serve(serve, "127.0.0.1", 0) as server:
-        yield next(iter(server.sockets)).getsockname()[1]
+    async def push(self, frames: int) -> None:
+        """Send so many order frames to all who listen."""
+        frame = json.dumps(ORDER_FRAME).encode()
+        for _ in range(frames):
+            for connection in list(self._open):
+                await connection.send(frame)
+
+
+@asynccontextmanager
+async def socket_source(frames: int) -> AsyncIterator[Source]:
+    """A source on a free port."""
+    source = Source(frames)
+    async with websockets.serve(source.serve, "127.0.0.1", 0) as server:
+        source.port = next(iter(server.sockets)).getsockname()[1]
+        yield source
 
 
 async def _heartbeat(connection: websockets.ServerConnection) -> None:

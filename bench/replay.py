@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from bezant.v1 import events_service_pb2, marketdata_service_pb2, portfolio_serv
 
 MODULES = (events_service_pb2, marketdata_service_pb2, portfolio_service_pb2)
 """Their messages are looked up by name."""
+
+COUNT = "x-bench-count"
+"""Metadata of a stream: how many messages it is to have."""
 
 
 class Replay(grpc.GenericRpcHandler):
@@ -36,6 +40,16 @@ def _handler(method: str, answer: bytes) -> Any:
     request = message_factory.GetMessageClass(described.input_type)
     response = message_factory.GetMessageClass(described.output_type)
     message = response.FromString(answer)
+
+    if described.server_streaming:
+
+        async def streamed(_request: Any, context: Any) -> AsyncIterator[Any]:
+            for _ in range(int(dict(context.invocation_metadata() or ())[COUNT])):
+                yield message
+
+        return grpc.unary_stream_rpc_method_handler(
+            streamed, request_deserializer=request.FromString, response_serializer=response.SerializeToString
+        )
 
     async def answered(_request: Any, _context: Any) -> Any:
         return message

@@ -58,30 +58,39 @@ RPCS: tuple[tuple[str, str, Call], ...] = (
 )
 
 
+async def start_server(running: ExitStack, directory: Path, source: gateway.Source) -> int:
+    """Start a gateway that answers from memory, and a server in front of it; its gRPC port."""
+    gateway_port, port = processes.free_port(), processes.free_port()
+    running.enter_context(
+        processes.envoy_process(gateway.config(directory, port=gateway_port, socket_port=source.port))
+    )
+    await processes.listening(gateway_port)
+    running.enter_context(
+        processes.server(
+            directory,
+            "server",
+            grpc_port=port,
+            server_socket=directory / "server.sock",
+            env={
+                "IBKR_GATEWAY_URL": f"https://127.0.0.1:{gateway_port}/v1/api",
+                "BEZANT_PACING": "off",
+                "BEZANT_EVENTS_ENABLED": "true",
+                # Frames come far faster here than IBKR sends any: what is not read yet must be held.
+                "BEZANT_EVENTS_ORDERS_CAP": "20000",
+            },
+        )
+    )
+    await processes.listening(port)
+    return port
+
+
 async def bench() -> None:
     with tempfile.TemporaryDirectory(prefix="bezant-bench-") as scratch, ExitStack() as running:
         directory = Path(scratch)
         running.enter_context(processes.apart(directory))
-        gateway_port, port, idle_port = (processes.free_port() for _ in range(3))
-        async with gateway.socket_source(EVENTS + 1) as socket_port:
-            running.enter_context(
-                processes.envoy_process(gateway.config(directory, port=gateway_port, socket_port=socket_port))
-            )
-            await processes.listening(gateway_port)
-            running.enter_context(
-                processes.server(
-                    directory,
-                    "server",
-                    grpc_port=port,
-                    server_socket=directory / "server.sock",
-                    env={
-                        "IBKR_GATEWAY_URL": f"https://127.0.0.1:{gateway_port}/v1/api",
-                        "BEZANT_PACING": "off",
-                        "BEZANT_EVENTS_ENABLED": "true",
-                    },
-                )
-            )
-            await processes.listening(port)
+        idle_port = processes.free_port()
+        async with gateway.socket_source(EVENTS + 1) as source:
+            port = await start_server(running, directory, source)
             answers = directory / "answers.json"
             answers.write_text(json.dumps(await _recorded(port)), encoding="utf-8")
             running.enter_context(

@@ -34,6 +34,7 @@ from bezant_server.portfolio.service import PortfolioService
 from bezant_server.rpc.deadlines import default_secs
 from bezant_server.rpc.interceptor import CallInterceptor
 from bezant_server.rpc.server import GrpcServer
+from bezant_server.rpc.streams import OpenStreams
 from bezant_server.scanner.service import ScannerService
 from bezant_server.session.build import Session
 from bezant_server.sidecar.debug import DebugPages
@@ -106,11 +107,12 @@ async def serve(settings: Settings) -> None:
         server.add(session_service_pb2_grpc, "SessionService", session.service(keeper, gateway))
 
         typed = session.typed(keeper, gateway)
+        streams = OpenStreams()
         orders = Orders(typed, events.report)
         server.add(orders_service_pb2_grpc, "OrdersService", orders.service)
-        server.add(events_service_pb2_grpc, "EventsService", events.service(lambda: keeper.accounts))
+        server.add(events_service_pb2_grpc, "EventsService", events.service(lambda: keeper.accounts, streams))
         server.add(contracts_service_pb2_grpc, "ContractsService", ContractsService(typed, now=time.time))
-        quotes = MarketDataService(typed, clock=time.monotonic, now=time.time)
+        quotes = MarketDataService(typed, feeds=events.feeds, open_streams=streams, clock=time.monotonic, now=time.time)
         server.add(marketdata_service_pb2_grpc, "MarketDataService", quotes)
         server.add(scanner_service_pb2_grpc, "ScannerService", ScannerService(typed))
         server.add(portfolio_service_pb2_grpc, "PortfolioService", PortfolioService(typed))
@@ -130,7 +132,7 @@ async def serve(settings: Settings) -> None:
             await stop.wait()
             _log.info("stopping")
             session.close()
-            events.close()
+            streams.close()
             await server.stop(settings.shutdown_grace_secs)
             await orders.drain(settings.shutdown_grace_secs)
             for task in background:

@@ -476,6 +476,29 @@ class EventsSubscribeFailed(BezantError):
     grpc_status = StatusCode.UNAVAILABLE
 
 
+class DepthInUse(BezantError):
+    """The account shows the book of another contract; `conid` says which. IBKR shows one for each account."""
+
+    code = "depth_in_use"
+    http_status = 409
+    grpc_status = StatusCode.FAILED_PRECONDITION
+
+    def __init__(self, conid: int) -> None:
+        super().__init__(
+            f"the account shows the book of conid {conid}, and IBKR shows one for each account: "
+            "follow that one, or use another account",
+            fields={"conid": conid},
+        )
+
+
+class TooManyFeeds(BezantError):
+    """Bars of too many kinds are followed at once: each costs calls to the gateway."""
+
+    code = "too_many_feeds"
+    http_status = 429
+    grpc_status = StatusCode.RESOURCE_EXHAUSTED
+
+
 class CursorExpired(BezantError):
     """The cursor cannot be served: older than the ring, ahead of the newest, or from before a restart."""
 

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc.aio import AioRpcError
+
+
+async def failure(call: Any) -> AioRpcError:
+    """The error that a call ends with."""
+    with pytest.raises(AioRpcError) as caught:
+        await call
+    return caught.value
 
 
 def error_info(error: AioRpcError) -> Any:

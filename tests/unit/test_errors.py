@@ -70,6 +70,8 @@ EXAMPLES: list[BezantError] = [
     errors.EventsSubscribeFailed("x"),
     errors.CursorExpired("x", head_cursor=7, reset_epoch=9),
     errors.SlowReader("ORDERS=7"),
+    errors.DepthInUse(265598),
+    errors.TooManyFeeds("x"),
     errors.Internal(),
 ]
 each = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: f"{error.code}-{error.http_status}")

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import sqlite3
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from random import Random
 
@@ -17,17 +18,37 @@ from bezant_server.events.api import CapturedEvents, DisabledEvents, Events
 from bezant_server.events.clock import Clock
 from bezant_server.events.connector import Connector, ConnectorTimes
 from bezant_server.events.history import History
+from bezant_server.events.ladders import Ladders
 from bezant_server.events.lines import Lines
 from bezant_server.events.numbering import Numbering
 from bezant_server.events.ring import Event
 from bezant_server.events.service import Captured, EventsService
 from bezant_server.events.status import StatusReport
 from bezant_server.events.store import Retention, Store, StoreUnusable
-from bezant_server.events.streams import Streams
 from bezant_server.events.subscriptions import Subscriptions
 from bezant_server.events.topics import GAP, MARKETDATA, ORDER_OUTCOMES, ORDERS, PNL, SESSION, Topics
+from bezant_server.marketdata.feeds import Feeds, NoFeeds
+from bezant_server.marketdata.ladder import Ladder
+from bezant_server.marketdata.latest import Latest
+from bezant_server.rpc.streams import OpenStreams
 
 _log = logging.getLogger(__name__)
+
+
+class CapturedFeeds:
+    """What the capture has of markets."""
+
+    def __init__(self, lines: Lines, ladders: Ladders) -> None:
+        self._lines = lines
+        self._ladders = ladders
+
+    async def quote(self, conid: int, fields: Iterable[str]) -> Latest:
+        """See `Feeds`."""
+        return await self._lines.follow(conid, fields)
+
+    def ladder(self, account: str, conid: int, exchange: str) -> AbstractAsyncContextManager[Ladder]:
+        """See `Feeds`."""
+        return self._ladders.follow(account, conid, exchange)
 
 
 class Capture:
@@ -36,6 +57,7 @@ class Capture:
     Attributes:
         face: what callers use; it answers at once, whether or not `run` has begun.
         topics: the rings.
+        feeds: what streams of market data follow.
     """
 
     def __init__(
@@ -69,12 +91,13 @@ class Capture:
             release_secs=settings.events_release_secs,
         )
         self._subscriptions = Subscriptions()
-        self._streams = Streams()
+        self._ladders = Ladders()
         self._connector = Connector(
             client=client,
             tls=tls,
             topics=self.topics,
             lines=self._lines,
+            ladders=self._ladders,
             subscriptions=self._subscriptions,
             times=ConnectorTimes(
                 open_secs=settings.connect_timeout_secs,
@@ -102,6 +125,7 @@ class Capture:
                 clock=clock,
             ),
         )
+        self.feeds: Feeds = CapturedFeeds(self._lines, self._ladders)
         # Always, also with no earlier process known: without a database nobody could tell.
         self.topics.process_restarted()
 
@@ -118,15 +142,12 @@ class Capture:
         async for frame in frames:
             self.topics.publish(SESSION, frame)
 
-    def close(self) -> None:
-        """Let streams come to their end: the server stops."""
-        self._streams.close()
-
-    def service(self, accounts: Callable[[], Sequence[str]]) -> EventsService:
+    def service(self, accounts: Callable[[], Sequence[str]], streams: OpenStreams) -> EventsService:
         """EventsService.
 
         Args:
             accounts: those of the session.
+            streams: those that are open.
         """
         return EventsService(
             Captured(
@@ -135,7 +156,7 @@ class Capture:
                 subscriptions=self._subscriptions,
                 history=self._history,
                 connector=self._connector.state,
-                streams=self._streams,
+                streams=streams,
                 accounts=accounts,
             )
         )
@@ -162,6 +183,7 @@ class NoCapture:
 
     def __init__(self) -> None:
         self.face: Events = DisabledEvents()
+        self.feeds: Feeds = NoFeeds()
 
     def replace_socket(self) -> None:
         """There is none."""
@@ -172,12 +194,9 @@ class NoCapture:
     async def tell_session(self, frames: AsyncIterator[bytes]) -> None:
         """Nobody follows events."""
 
-    def close(self) -> None:
-        """There are no streams."""
-
-    def service(self, accounts: Callable[[], Sequence[str]]) -> EventsService:
+    def service(self, accounts: Callable[[], Sequence[str]], streams: OpenStreams) -> EventsService:
         """EventsService, which says that events are off."""
-        del accounts
+        del accounts, streams
         return EventsService(None)
 
     def hold_socket(self) -> None:

@@ -18,6 +18,7 @@ from bezant_server.cpapi.socket import FrameTooBig, GatewaySocket, SocketFailed,
 from bezant_server.errors import BezantError
 from bezant_server.events import frames
 from bezant_server.events.clock import Clock, rfc3339
+from bezant_server.events.ladders import Ladders
 from bezant_server.events.lines import Lines
 from bezant_server.events.subscriptions import Subscriptions
 from bezant_server.events.topics import Topics
@@ -88,6 +89,7 @@ class Connector:
         tls: the context for the gateway.
         topics: where frames go.
         lines: the market-data lines to subscribe.
+        ladders: the price ladders to subscribe.
         subscriptions: the channels to subscribe beside orders and PnL.
         times: durations and bounds.
         backoff: the waits between attempts.
@@ -102,6 +104,7 @@ class Connector:
         tls: ssl.SSLContext,
         topics: Topics,
         lines: Lines,
+        ladders: Ladders,
         subscriptions: Subscriptions,
         times: ConnectorTimes,
         backoff: Backoff,
@@ -112,6 +115,7 @@ class Connector:
         self._tls = tls
         self._topics = topics
         self._lines = lines
+        self._ladders = ladders
         self._subscriptions = subscriptions
         self._times = times
         self._backoff = backoff
@@ -181,6 +185,11 @@ class Connector:
             elif frame.topic is not None:
                 self._connected()
                 self._topics.publish(frame.topic, raw)
+                if frame.kind == frames.MARKETDATA:
+                    self._lines.take(frame.topic, raw)
+            elif frame.kind == frames.LADDER:
+                self._connected()
+                self._ladders.take(frame.target, raw)
             elif frame.kind in (frames.MALFORMED, frames.OVERSIZE):
                 _log.warning("dropped a %s frame of %d bytes", frame.kind, len(raw))
 
@@ -208,6 +217,7 @@ class Connector:
         await socket.send("spl+{}")
         await self._subscriptions.attach(socket.send)
         await self._lines.attach(socket.send)
+        await self._ladders.attach(socket.send)
 
     def _connected(self) -> None:
         """The gateway speaks to us. A socket that opens and stays mute is no connection, and so no gap when it ends."""
@@ -222,6 +232,7 @@ class Connector:
 
     def _disconnected(self) -> None:
         self._lines.detach()
+        self._ladders.detach()
         self._subscriptions.detach()
         if self.state.connected:
             self.state.connected = False

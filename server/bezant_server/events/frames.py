@@ -25,6 +25,8 @@ READY = "ready"
 """The `system` frame that names the user: from here on requests are heard."""
 
 HEARTBEAT = "hb"
+LADDER = "sbd"
+MARKETDATA = "smd"
 _UNSOLICITED = frozenset({"system", "act", "sts", "tic"})
 _TOPICS = {"str": TRADES, "ntf": NOTIFICATIONS, "blt": BULLETINS}
 _ACCOUNT_TOPICS = {"sld+": LEDGER, "ssd+": ACCOUNT_SUMMARY}
@@ -33,10 +35,17 @@ _MARKETDATA = re.compile(r"smd\+([1-9][0-9]{0,17})")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame's kind, for counting, and the topic that gets it, if any."""
+    """A frame's kind, for counting, and the topic that gets it, if any.
+
+    Attributes:
+        kind: as IBKR calls it.
+        topic: ours.
+        target: of a price ladder, the account and contract that it names.
+    """
 
     kind: str
     topic: str | None = None
+    target: str = ""
 
 
 def read(raw: bytes, *, max_bytes: int) -> Frame:
@@ -64,8 +73,10 @@ def read(raw: bytes, *, max_bytes: int) -> Frame:
             return Frame(topic)
         case str(topic) if topic[:4] in _ACCOUNT_TOPICS:
             return Frame(topic[:3], _ACCOUNT_TOPICS[topic[:4]])
+        case str(topic) if topic.startswith("sbd+"):
+            return Frame(LADDER, target=topic.removeprefix("sbd+"))
         case str(topic) if (line := _MARKETDATA.fullmatch(topic)) is not None:
-            return Frame("smd", marketdata_topic(int(line[1])))
+            return Frame(MARKETDATA, marketdata_topic(int(line[1])))
     return Frame(UNKNOWN)
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 
 from bezant_server.cpapi.socket import SocketFailed
 from bezant_server.errors import EventsSubscribeFailed
 from bezant_server.events.clock import Clock
 from bezant_server.events.ring import Ring
-from bezant_server.events.topics import Topics, marketdata_topic
+from bezant_server.events.topics import Topics, conid_of, marketdata_topic
+from bezant_server.marketdata.latest import Latest
 
 FIELDS = ("31", "70", "71", "83", "84", "85", "86", "87", "88", "6509", "7295", "7296", "7741", "7762")
 """Last, high, low, change in percent, bid, ask size, ask, volume, bid size, availability, open, close, prior close, and
-the volume in full."""
+the volume in full: of every line. Readers may want more."""
 
 Send = Callable[[str], Awaitable[None]]
 
@@ -30,14 +31,28 @@ class Line:
     Attributes:
         conid: the contract.
         ring: its events.
-        last_read: when it was last polled, monotonic seconds.
+        last_read: when it was last read, monotonic seconds.
         last_asked: when it was last asked for upstream, monotonic seconds.
+        latest: what is known of the contract.
+        fields: numbers of the fields that are asked for.
     """
 
     conid: int
     ring: Ring
     last_read: float
     last_asked: float
+    latest: Latest = field(default_factory=Latest)
+    fields: dict[str, None] = field(default_factory=lambda: dict.fromkeys(FIELDS))
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a stream is open that follows it."""
+        return bool(self.ring.watchers or self.latest.watchers)
+
+    @property
+    def request(self) -> str:
+        """What subscribes it."""
+        return f"smd+{self.conid}+{json.dumps({'fields': list(self.fields)}, separators=(',', ':'))}"
 
 
 class Lines:
@@ -69,29 +84,17 @@ class Lines:
         Raises:
             EventsSubscribeFailed: too many lines, or the live socket did not take the request.
         """
-        line = self._lines.get(conid)
+        return (await self._line(conid, ())).ring
+
+    async def follow(self, conid: int, fields: Iterable[str]) -> Latest:
+        """What is known of a conid, for a reader that wants these fields of it. As `read` otherwise."""
+        return (await self._line(conid, fields)).latest
+
+    def take(self, topic: str, frame: bytes) -> None:
+        """Take in a frame of a market-data topic."""
+        line = self._lines.get(conid_of(topic))
         if line is not None:
-            line.last_read = self._clock.monotonic()
-            return line.ring
-        if len(self._lines) >= self._max_lines:
-            raise EventsSubscribeFailed(
-                f"{self._max_lines} market-data lines are subscribed, which is BEZANT_EVENTS_MAX_CONIDS; "
-                f"one is released when nobody has read it for {self._release_secs:g} s"
-            )
-        moment = self._clock.monotonic()
-        line = Line(conid, self._topics.open(marketdata_topic(conid)), moment, moment)
-        self._lines[conid] = line
-        if self._send is not None:
-            try:
-                await self._send(_subscribe(conid))
-            except SocketFailed as error:
-                self._forget(line)
-                raise EventsSubscribeFailed(f"conid {conid} could not be subscribed: {error}") from error
-            except asyncio.CancelledError:
-                # The reader left while the request was on its way: nobody knows whether it arrived.
-                self._forget(line)
-                raise
-        return line.ring
+            line.latest.take(frame)
 
     async def attach(self, send: Send) -> None:
         """Use a socket that is ready for requests, and ask for every line there is.
@@ -107,6 +110,8 @@ class Lines:
     def detach(self) -> None:
         """The socket is gone; lines are kept for the next one."""
         self._send = None
+        for line in self._lines.values():
+            line.latest.interrupt()
 
     async def maintain(self) -> None:
         """Renew and release lines as they fall due, forever."""
@@ -123,9 +128,48 @@ class Lines:
         moment = self._clock.monotonic()
         return {line.conid: moment - line.last_read for line in self._lines.values()}
 
+    async def _line(self, conid: int, fields: Iterable[str]) -> Line:
+        line = self._lines.get(conid)
+        is_new = line is None
+        if line is None:
+            line = self._new(conid)
+        line.last_read = self._clock.monotonic()
+        wanted = line.fields.keys() | dict.fromkeys(fields)
+        if len(wanted) > len(line.fields) or is_new:
+            line.fields = dict.fromkeys(sorted(wanted, key=int))
+            await self._ask_now(line, is_new=is_new)
+        return line
+
+    def _new(self, conid: int) -> Line:
+        if len(self._lines) >= self._max_lines:
+            raise EventsSubscribeFailed(
+                f"{self._max_lines} market-data lines are subscribed, which is BEZANT_EVENTS_MAX_CONIDS; "
+                f"one is released when nobody has read it for {self._release_secs:g} s"
+            )
+        moment = self._clock.monotonic()
+        line = self._lines[conid] = Line(conid, self._topics.open(marketdata_topic(conid)), moment, moment)
+        return line
+
+    async def _ask_now(self, line: Line, *, is_new: bool) -> None:
+        if self._send is None:
+            return
+        try:
+            await self._ask(line, self._send)
+        except SocketFailed as error:
+            if is_new and not line.is_followed:
+                self._forget(line)
+            raise EventsSubscribeFailed(f"conid {line.conid} could not be subscribed: {error}") from error
+        except asyncio.CancelledError:
+            # The reader left while the request was on its way: nobody knows whether it arrived.
+            if is_new and not line.is_followed:
+                self._forget(line)
+            raise
+
     async def _keep(self, line: Line) -> None:
         moment = self._clock.monotonic()
         send = self._send
+        if line.is_followed:
+            line.last_read = moment
         if moment - line.last_read >= self._release_secs:
             self._forget(line)
             if send is not None:
@@ -135,7 +179,7 @@ class Lines:
 
     async def _ask(self, line: Line, send: Send) -> None:
         line.last_asked = self._clock.monotonic()
-        await send(_subscribe(line.conid))
+        await send(line.request)
 
     def _forget(self, line: Line) -> None:
         # The ring goes too: once the gateway stops sending, a cursor into it must not pass for "caught up".
@@ -148,11 +192,9 @@ class Lines:
         wait = min(self._renew_secs, self._release_secs)
         moment = self._clock.monotonic()
         for line in self._lines.values():
-            released_in = line.last_read + self._release_secs - moment
+            # Of one that is followed, `last_read` is noted often enough for it to outlive its reader.
+            kept_secs = self._release_secs / 4 if line.is_followed else self._release_secs
+            released_in = line.last_read + kept_secs - moment
             renewed_in = line.last_asked + self._renew_secs - moment if self._send is not None else wait
             wait = min(wait, released_in, renewed_in)
         return max(wait, 0.0)
-
-
-def _subscribe(conid: int) -> str:
-    return f"smd+{conid}+{json.dumps({'fields': FIELDS}, separators=(',', ':'))}"

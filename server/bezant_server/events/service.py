@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,20 +17,18 @@ from bezant_server.events.history import History
 from bezant_server.events.lines import Lines
 from bezant_server.events.poll import newer
 from bezant_server.events.ring import Ring
-from bezant_server.events.streams import Follow, Given, Streams
+from bezant_server.events.streams import Follow, Given
 from bezant_server.events.subscriptions import Subscriptions
-from bezant_server.events.topics import MARKETDATA, ORDERS, Topics, marketdata_topic
+from bezant_server.events.topics import ORDERS, Topics, marketdata_topic
 from bezant_server.inputs import Checks
 from bezant_server.rpc.call import Context
+from bezant_server.rpc.streams import OpenStreams, Pulse, check_heartbeat, now
 
 _LIMIT, _MOST = 100, 1000
 _HISTORY_LIMIT, _HISTORY_MOST = 500, 5000
 _MOST_TOPICS = 100
 _MOST_ACCOUNTS = 10
-_HEARTBEAT_SECS, _LONGEST_HEARTBEAT_SECS = 15, 300
-_KEEP_LINES_SECS = 30.0
 _LARGEST_CURSOR = 2**63 - 1
-_LINE = re.compile(rf"{MARKETDATA}:([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ class Captured:
     subscriptions: Subscriptions
     history: History | None
     connector: ConnectorState
-    streams: Streams
+    streams: OpenStreams
     accounts: Callable[[], Sequence[str]]
 
 
@@ -124,49 +121,38 @@ class EventsService(pb_grpc.EventsServiceServicer):
         for follow, wanted in zip(follows, request.topics, strict=True):
             after = wanted.after_cursor if wanted.HasField("after_cursor") else None
             await follow.check(after, history=captured.history, reset_epoch=captured.topics.reset_epoch)
-        news = captured.streams.open()
-        try:
-            for follow in follows:
-                follow.ring.watchers.add(news)
-            started = pb.StreamStarted(positions=_positions(follows), reset_epoch=captured.topics.reset_epoch)
-            yield pb.StreamEventsResponse(started=started)
-            async for given in streams.replay(follows, captured.history):
-                yield _message(given, request)
-            async for message in self._live(captured, request, follows, news):
-                yield message
-        finally:
-            captured.streams.forget(news)
-            for follow in follows:
-                follow.ring.watchers.discard(news)
+        with captured.streams.open() as news:
+            try:
+                for follow in follows:
+                    follow.ring.watchers.add(news)
+                started = pb.StreamStarted(positions=_positions(follows), reset_epoch=captured.topics.reset_epoch)
+                yield pb.StreamEventsResponse(started=started)
+                async for given in streams.replay(follows, captured.history):
+                    yield _message(given, request)
+                async for message in self._live(captured.streams, request, follows, news):
+                    yield message
+            finally:
+                for follow in follows:
+                    follow.ring.watchers.discard(news)
 
     async def _live(
-        self, captured: Captured, request: pb.StreamEventsRequest, follows: Sequence[Follow], news: asyncio.Event
+        self, opened: OpenStreams, request: pb.StreamEventsRequest, follows: Sequence[Follow], news: asyncio.Event
     ) -> AsyncIterator[pb.StreamEventsResponse]:
-        loop = asyncio.get_running_loop()
-        interval = request.heartbeat_secs or _HEARTBEAT_SECS
-        beat_at = loop.time() + interval
+        pulse = Pulse(news, request.heartbeat_secs)
         while True:
-            news.clear()
+            pulse.listen()
             for given in streams.news_of(follows):
-                beat_at = loop.time() + interval
+                pulse.spoke()
                 yield _message(given, request)
             if any(follow.is_behind for follow in follows):
                 continue
-            if captured.streams.closing:
+            if opened.closing:
                 yield pb.StreamEventsResponse(end=pb.StreamEnd(reason="shutdown", positions=_positions(follows)))
                 return
-            if loop.time() >= beat_at:
-                beat_at = loop.time() + interval
-                now = Timestamp()
-                now.GetCurrentTime()
-                heartbeat = pb.StreamHeartbeat(sent_at=now, positions=_positions(follows))
+            if pulse.beats():
+                heartbeat = pb.StreamHeartbeat(sent_at=now(), positions=_positions(follows))
                 yield pb.StreamEventsResponse(heartbeat=heartbeat)
-            await _keep_lines(captured, follows)
-            try:
-                async with asyncio.timeout(min(max(beat_at - loop.time(), 0.0), _KEEP_LINES_SECS)):
-                    await news.wait()
-            except TimeoutError:
-                continue
+            await pulse.wait()
 
     def _on(self) -> Captured:
         if self._captured is None:
@@ -191,14 +177,6 @@ async def _ring(captured: Captured, topic: int, conid: int, accounts: Sequence[s
     for channel in wanted.get(topic, ()):  # type: ignore[call-overload]
         await captured.subscriptions.want(channel)
     return captured.topics.fixed(decode.TOPICS[topic])
-
-
-async def _keep_lines(captured: Captured, follows: Sequence[Follow]) -> None:
-    """A line of market data is released when nobody has read it for a while."""
-    for follow in follows:
-        match = _LINE.fullmatch(follow.ring.topic)
-        if match is not None:
-            await captured.lines.read(int(match[1]))
 
 
 def _ring_name(topic: int, conid: int) -> str:
@@ -244,8 +222,7 @@ def _check_stream(request: pb.StreamEventsRequest) -> None:
     checks.holds("account_ids", len(request.account_ids) <= _MOST_ACCOUNTS, f"may have at most {_MOST_ACCOUNTS}")
     for index, account in enumerate(request.account_ids[:_MOST_ACCOUNTS]):
         checks.account(f"account_ids[{index}]", account)
-    in_range = 0 <= request.heartbeat_secs <= _LONGEST_HEARTBEAT_SECS
-    checks.holds("heartbeat_secs", in_range, f"must be 1 to {_LONGEST_HEARTBEAT_SECS}", request.heartbeat_secs)
+    check_heartbeat(checks, request.heartbeat_secs)
     checks.done()
 
 

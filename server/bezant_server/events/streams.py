@@ -8,10 +8,10 @@ to read.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
+from bezant_server.cpapi import document
 from bezant_server.errors import SlowReader
 from bezant_server.events.history import History
 from bezant_server.events.poll import expired
@@ -37,30 +37,6 @@ class Given:
     event: Event
     merged: int = 0
     payload: bytes | None = None
-
-
-class Streams:
-    """The streams that are open."""
-
-    def __init__(self) -> None:
-        self.closing = False
-        self._news: set[asyncio.Event] = set()
-
-    def close(self) -> None:
-        """The server stops: readers are given what there is, and then come to their end."""
-        self.closing = True
-        for news in self._news:
-            news.set()
-
-    def open(self) -> asyncio.Event:
-        """What wakes a reader."""
-        news = asyncio.Event()
-        self._news.add(news)
-        return news
-
-    def forget(self, news: asyncio.Event) -> None:
-        """A reader has left."""
-        self._news.discard(news)
 
 
 @dataclass(slots=True)
@@ -206,10 +182,10 @@ def _merge(pending: Sequence[Event], dropped: int) -> Given:
         return Given(last, merged=dropped)
     merged: dict[str, object] = {}
     for event in pending:
-        content = json.loads(event.payload)
+        content = document.parse(event.payload)
         if isinstance(content, dict):
             merged |= content
-    return Given(last, merged=len(pending) - 1 + dropped, payload=json.dumps(merged, separators=(",", ":")).encode())
+    return Given(last, merged=len(pending) - 1 + dropped, payload=document.dump(merged))
 
 
 def _is_gap(event: Event) -> bool:

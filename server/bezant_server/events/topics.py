@@ -36,6 +36,11 @@ def marketdata_topic(conid: int) -> str:
     return f"{MARKETDATA}:{conid}"
 
 
+def conid_of(topic: str) -> int:
+    """The contract of a market-data topic; 0 for another topic."""
+    return int(topic.partition(":")[2] or 0)
+
+
 class Topics:
     """Every ring, and what is published to them.
 

@@ -87,6 +87,12 @@ def period_secs(text: str) -> int | None:
     return int(match[1]) * _UNITS[match[2]]
 
 
+def smallest_bar(period: str) -> int:
+    """The smallest bar that a period allows, in seconds (IBKR's table of step sizes)."""
+    length = period_secs(period) or 0
+    return next((smallest for smallest, longest in _CHUNKS if length <= (period_secs(longest) or 0)), _CHUNKS[-1][0])
+
+
 class Bars:
     """Reads history.
 
@@ -126,7 +132,8 @@ class Bars:
                 break
             edge = min(page) / 1000
         oldest = math.floor(start / BARS[wanted.bar]) * BARS[wanted.bar] if wanted.start is not None else 0
-        response.bars.extend(bar for at, bar in sorted(found.items()) if oldest <= at / 1000 <= end)
+        newest = math.inf if wanted.end is None else wanted.end
+        response.bars.extend(bar for at, bar in sorted(found.items()) if oldest <= at / 1000 <= newest)
         return response
 
     async def _call(self, wanted: Wanted, chunk: str, edge: float | None) -> Row:

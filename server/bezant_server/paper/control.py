@@ -225,6 +225,7 @@ class Control:
             "market_data_lines": sorted(brokerage.lines) if brokerage else [],
             "suppressed": sorted(brokerage.suppressed) if brokerage else [],
             "sockets": len(self._sockets),
+            "socket_market_data": self._sockets.market_data(),
             "orders": [live_row(order) for order in gateway.desk.orders.values()],
             "open_question": gateway.desk.open_reply_id is not None,
             "faults": len(gateway.faults),

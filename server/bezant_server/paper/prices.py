@@ -20,6 +20,7 @@ _STEPS_PER_SESSION = 6.5 * 3600 / STEP_SECONDS
 _AMPLITUDE = 0.6
 _MASK = (1 << 64) - 1
 _DAY = 86_400
+_LEVELS = 10
 _UNIX_ORDINAL = 719_163  # date(1970, 1, 1).toordinal()
 
 
@@ -50,6 +51,15 @@ class Quote:
     def mark(self) -> float:
         """IBKR's mark price: the last, kept within bid and ask."""
         return min(max(self.last, self.bid), self.ask)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A price of the book of orders; a size of 0 is none."""
+
+    price: float
+    bid_size: int
+    ask_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +145,17 @@ class Market:
         bid = max(instrument.round(price - spread / 2), instrument.tick)
         ask = instrument.round(bid + spread)
         return Quote(bid, ask, ask if noise >> 9 & 1 else bid, bid_size, ask_size, last_size)
+
+    def ladder(self, instrument: Instrument, step: int) -> list[Level]:
+        """The book of orders at a step, the highest price first, with as many levels on each side."""
+        quote = self.quote(instrument, step)
+        asks = [(quote.ask + place * instrument.tick, 0, quote.ask_size * (place + 1)) for place in range(_LEVELS)]
+        bids = [(quote.bid - place * instrument.tick, quote.bid_size * (place + 1), 0) for place in range(_LEVELS)]
+        return [
+            Level(instrument.round(price), bid_size, ask_size)
+            for price, bid_size, ask_size in (*reversed(asks), *bids)
+            if price > 0
+        ]
 
     def last_before(self, instrument: Instrument, when: float) -> float:
         """The last price before a moment, such as the prior close, from the walk."""

@@ -58,6 +58,10 @@ class Sockets:
             self._open.discard(socket)
         return response
 
+    def market_data(self) -> list[str]:
+        """What of markets is subscribed on any socket."""
+        return sorted(name for socket in self._open for name in socket.topics.market_data)
+
     def drop(self) -> int:
         """Cut every socket without a closing handshake; how many there were."""
         for socket in list(self._open):

@@ -36,6 +36,15 @@ class _Line:
     sent: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Ladder:
+    """The price ladder that an account shows."""
+
+    target: str
+    instrument: Instrument
+    sent: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+
 class Topics:
     """Subscriptions of one socket. They are gone with it, and those of the brokerage session with that."""
 
@@ -45,6 +54,7 @@ class Topics:
         self._send = send
         self._lines: dict[str, _Line] = {}
         self._histories: set[str] = set()
+        self._ladders: dict[str, _Ladder] = {}
         self._orders: frozenset[str] | None = None
         self._trades = False
         self._pnl: dict[str, dict[str, Any]] | None = None
@@ -58,6 +68,8 @@ class Topics:
             "umd": self._close_line,
             "smh": self._open_history,
             "umh": self._close_history,
+            "sbd": self._open_ladder,
+            "ubd": self._close_ladder,
             "sor": self._open_orders,
             "uor": lambda _target, _args: self._close_orders(),
             "str": self._open_trades,
@@ -69,6 +81,14 @@ class Topics:
             "sld": self._open_ledger,
             "uld": self._close_ledger,
         }
+
+    @property
+    def market_data(self) -> list[str]:
+        """What of markets is subscribed, as the client asked for it."""
+        return [
+            *(f"smd+{target}" for target in self._lines),
+            *(f"sbd+{each.target}" for each in self._ladders.values()),
+        ]
 
     # What the client says.
 
@@ -89,6 +109,8 @@ class Topics:
         """Send what has changed since the last tick."""
         if self._gateway.session.brokerage is not None:
             self._tick_market_data()
+            for ladder in self._ladders.values():
+                self._send_ladder(ladder)
         now = self._gateway.clock.now()
         if now >= self._next_ledger:
             self._next_ledger = now + LEDGER_SECONDS
@@ -121,6 +143,7 @@ class Topics:
         """Forget the subscriptions that live in the brokerage session."""
         self._lines.clear()
         self._histories.clear()
+        self._ladders.clear()
         self._orders = None
         self._trades = False
 
@@ -193,6 +216,44 @@ class Topics:
     def _close_history(self, target: str, _args: dict[str, Any]) -> None:
         self._histories.discard(target)
         self._send({"message": f"Unsubscribed {target}"})
+
+    # Price ladders.
+
+    def _open_ladder(self, target: str, _args: dict[str, Any]) -> None:
+        """`ACCOUNT+CONID[+EXCHANGE]`; it takes the place of the one that the account showed."""
+        account, _, contract = target.partition("+")
+        instrument = self._instrument(contract.partition("+")[0])
+        if instrument is None or account not in self._gateway.book.accounts:
+            reason = "no sec defs returned" if instrument is None else "unknown account"
+            self._send({"topic": f"sbd+{target}", "error": reason})
+            return
+        ladder = self._ladders[account] = _Ladder(f"{account}+{instrument.conid}", instrument)
+        self._send_ladder(ladder)
+
+    def _close_ladder(self, target: str, _args: dict[str, Any]) -> None:
+        self._ladders.pop(target, None)
+
+    def _send_ladder(self, ladder: _Ladder) -> None:
+        market, step = self._gateway.market, self._gateway.step()
+        quote = market.quote(ladder.instrument, step)
+        changed: list[dict[str, Any]] = []
+        for number, level in enumerate(market.ladder(ladder.instrument, step)):
+            is_last = level.price == quote.last
+            price = ladder.instrument.format(level.price)
+            row: dict[str, Any] = {
+                "row": number,
+                "focus": int(is_last),
+                "price": f"{quote.last_size} @ {price}" if is_last else price,
+            }
+            if level.bid_size:
+                row["bid"] = str(level.bid_size)
+            if level.ask_size:
+                row["ask"] = str(level.ask_size)
+            if ladder.sent.get(number) != row:
+                ladder.sent[number] = row
+                changed.append(row)
+        if changed:
+            self._send({"topic": f"sbd+{ladder.target}", "data": changed})
 
     # Orders and trades.
 
@@ -317,7 +378,7 @@ class Topics:
         return self._serial
 
 
-_BROKERAGE_TOPICS = frozenset({"md", "mh", "or", "tr"})
+_BROKERAGE_TOPICS = frozenset({"bd", "md", "mh", "or", "tr"})
 
 _SUMMARY_NAMES = {
     "accruedcash": "AccruedCash",

@@ -161,6 +161,16 @@ class TypedGateway:
             raise AccountNotFound(f"the login has no account {account}")
         return await self._client.call(method, path, query=query, body=_json(body))
 
+    async def ready(self) -> None:
+        """See to it that the brokerage session is READY and prepared, with the patience of a read."""
+        async with _within_deadline():
+            await self.prepare(Need.BROKERAGE, wait_secs=self._connect_secs)
+
+    @property
+    def selected_account(self) -> str:
+        """The account that the session has selected; empty while it is unknown."""
+        return self._keeper.snapshot.accounts.selected or ""
+
     async def prepare(self, need: Need, *, wait_secs: float) -> None:
         """See to what a call needs before it.
 

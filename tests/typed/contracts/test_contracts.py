@@ -11,7 +11,7 @@ import pytest
 
 from bezant.v1 import contracts_service_pb2 as pb
 from bezant.v1 import contracts_service_pb2_grpc as pb_grpc
-from tests.support.grpc_errors import error_info, reason, violated_fields
+from tests.support.grpc_errors import error_info, failure, reason, violated_fields
 from tests.support.typed import AAPL, TypedServer
 
 SAP_IBIS, SAP_NYSE = 14204, 3691937
@@ -22,12 +22,6 @@ NOBODYS = 999999999
 @pytest.fixture
 def stub(channel: grpc.aio.Channel) -> Any:
     return pb_grpc.ContractsServiceStub(channel)
-
-
-async def failure(call: Any) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value
 
 
 async def test_a_search_by_symbol_and_by_name(stub: Any) -> None:

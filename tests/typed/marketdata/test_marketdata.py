@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from bezant.v1 import marketdata_service_pb2 as pb
 from bezant.v1 import marketdata_service_pb2_grpc as pb_grpc
 from bezant.v1 import quote_pb2
-from tests.support.grpc_errors import error_info, reason, violated_fields
+from tests.support.grpc_errors import error_info, failure, reason, violated_fields
 from tests.support.typed import AAPL, TypedServer, typed_server
 
 MSFT, SAP, NOBODYS = 272093, 14204, 999999999
@@ -26,12 +26,6 @@ HISTORY = "GET /v1/api/iserver/marketdata/history"
 @pytest.fixture
 def stub(channel: grpc.aio.Channel) -> Any:
     return pb_grpc.MarketDataServiceStub(channel)
-
-
-async def failure(call: Any) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value
 
 
 async def test_the_first_quote_is_whole_already(tmp_path: Path) -> None:

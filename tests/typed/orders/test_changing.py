@@ -10,7 +10,7 @@ import pytest
 
 from bezant.v1 import order_pb2
 from bezant.v1 import orders_service_pb2 as pb
-from tests.support.grpc_errors import reason, violated_fields
+from tests.support.grpc_errors import failure, reason, violated_fields
 from tests.support.typed import AAPL, ACCOUNT
 from tests.typed.orders.trader import BUY, GTC, SELL, Trader, kinds, limit, market
 
@@ -22,12 +22,6 @@ async def working(trader: Trader, **changes: Any) -> str:
     order_id = await trader.accepted(limit(**changes))
     await trader.until(order_id, lambda order: order.status in WORKING)
     return order_id
-
-
-async def failure(call: object) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call  # type: ignore[misc]
-    return caught.value
 
 
 async def test_a_change_keeps_the_rest_of_the_order(trader: Trader) -> None:

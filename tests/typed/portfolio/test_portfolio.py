@@ -12,7 +12,7 @@ import pytest
 
 from bezant.v1 import portfolio_service_pb2 as pb
 from bezant.v1 import portfolio_service_pb2_grpc as pb_grpc
-from tests.support.grpc_errors import reason, violated_fields
+from tests.support.grpc_errors import failure, reason, violated_fields
 from tests.support.typed import AAPL, ACCOUNT, TypedServer, typed_server
 
 OTHER = "DUP203550"
@@ -22,12 +22,6 @@ NOBODYS = "U7654321"
 @pytest.fixture
 def stub(channel: grpc.aio.Channel) -> pb_grpc.PortfolioServiceStub:
     return pb_grpc.PortfolioServiceStub(channel)
-
-
-async def failure(call: Any) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value
 
 
 async def test_brokerage_accounts(stub: Any) -> None:

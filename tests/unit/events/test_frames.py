@@ -25,7 +25,7 @@ from bezant_server.events.frames import Frame
         (b'{"topic":"act","args":{}}', Frame("act")),
         (b'{"topic":"smd+265598@NYSE"}', Frame("unknown")),
         (b'{"topic":"smd+0"}', Frame("unknown")),
-        (b'{"topic":"sbd+DU1+1"}', Frame("unknown")),
+        (b'{"topic":"sbd+DU1+1"}', Frame("sbd", target="DU1+1")),
         (b'{"topic":7}', Frame("unknown")),
         (b'{"message":"waiting for session"}', Frame("unknown")),
         (b"{}", Frame("unknown")),

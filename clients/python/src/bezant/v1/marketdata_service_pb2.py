@@ -26,7 +26,7 @@ from bezant.v1 import quote_pb2 as bezant_dot_v1_dot_quote__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"bezant/v1/marketdata_service.proto\x12\tbezant.v1\x1a\x15\x62\x65zant/v1/quote.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"B\n\x10GetQuotesRequest\x12\x16\n\x06\x63onids\x18\x01 \x03(\x03R\x06\x63onids\x12\x16\n\x06\x66ields\x18\x02 \x03(\x05R\x06\x66ields\"=\n\x11GetQuotesResponse\x12(\n\x06quotes\x18\x01 \x03(\x0b\x32\x10.bezant.v1.QuoteR\x06quotes\"\xc1\x02\n\x0fListBarsRequest\x12\x14\n\x05\x63onid\x18\x01 \x01(\x03R\x05\x63onid\x12\x10\n\x03\x62\x61r\x18\x02 \x01(\tR\x03\x62\x61r\x12\x16\n\x06period\x18\x03 \x01(\tR\x06period\x12\x39\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x32\n\x15outside_regular_hours\x18\x06 \x01(\x08R\x13outsideRegularHours\x12,\n\x06source\x18\x07 \x01(\x0e\x32\x14.bezant.v1.BarSourceR\x06source\x12\x1a\n\x08\x65xchange\x18\x08 \x01(\tR\x08\x65xchange\"\xf0\x01\n\x03\x42\x61r\x12\x39\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x17\n\x04open\x18\x02 \x01(\tH\x00R\x04open\x88\x01\x01\x12\x17\n\x04high\x18\x03 \x01(\tH\x01R\x04high\x88\x01\x01\x12\x15\n\x03low\x18\x04 \x01(\tH\x02R\x03low\x88\x01\x01\x12\x19\n\x05\x63lose\x18\x05 \x01(\tH\x03R\x05\x63lose\x88\x01\x01\x12\x1b\n\x06volume\x18\x06 \x01(\tH\x04R\x06volume\x88\x01\x01\x42\x07\n\x05_openB\x07\n\x05_highB\x06\n\x04_lowB\x08\n\x06_closeB\t\n\x07_volume\"\xc0\x01\n\x10ListBarsResponse\x12\"\n\x04\x62\x61rs\x18\x01 \x03(\x0b\x32\x0e.bezant.v1.BarR\x04\x62\x61rs\x12\x16\n\x06symbol\x18\x02 \x01(\tR\x06symbol\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x19\n\x08\x62\x61r_secs\x18\x04 \x01(\x03R\x07\x62\x61rSecs\x12\x1d\n\nis_delayed\x18\x05 \x01(\x08R\tisDelayed\x12\x14\n\x05\x63\x61lls\x18\x06 \x01(\x05R\x05\x63\x61lls\"4\n\x1cGetRegulatorySnapshotRequest\x12\x14\n\x05\x63onid\x18\x01 \x01(\x03R\x05\x63onid\"\x8b\x02\n\x1dGetRegulatorySnapshotResponse\x12&\n\x05quote\x18\x01 \x01(\x0b\x32\x10.bezant.v1.QuoteR\x05quote\x12!\n\x0c\x62id_exchange\x18\x02 \x01(\tR\x0b\x62idExchange\x12!\n\x0c\x61sk_exchange\x18\x03 \x01(\tR\x0b\x61skExchange\x12#\n\rlast_exchange\x18\x04 \x01(\tR\x0clastExchange\x12!\n\x0c\x62\x62o_exchange\x18\x05 \x01(\tR\x0b\x62\x62oExchange\x12$\n\x0bhas_delayed\x18\x06 \x01(\x08H\x00R\nhasDelayed\x88\x01\x01\x42\x0e\n\x0c_has_delayed\"\x1d\n\x1bListMarketDataFieldsRequest\"\x8a\x01\n\x0fMarketDataField\x12\x16\n\x06number\x18\x01 \x01(\x05R\x06number\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07meaning\x18\x03 \x01(\tR\x07meaning\x12\x12\n\x04kind\x18\x04 \x01(\tR\x04kind\x12\x1d\n\nis_default\x18\x05 \x01(\x08R\tisDefault\"R\n\x1cListMarketDataFieldsResponse\x12\x32\n\x06\x66ields\x18\x01 \x03(\x0b\x32\x1a.bezant.v1.MarketDataFieldR\x06\x66ields*o\n\tBarSource\x12\x1a\n\x16\x42\x41R_SOURCE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x42\x41R_SOURCE_TRADES\x10\x01\x12\x17\n\x13\x42\x41R_SOURCE_MIDPOINT\x10\x02\x12\x16\n\x12\x42\x41R_SOURCE_BID_ASK\x10\x03\x32\x84\x03\n\x11MarketDataService\x12K\n\tGetQuotes\x12\x1b.bezant.v1.GetQuotesRequest\x1a\x1c.bezant.v1.GetQuotesResponse\"\x03\x90\x02\x01\x12H\n\x08ListBars\x12\x1a.bezant.v1.ListBarsRequest\x1a\x1b.bezant.v1.ListBarsResponse\"\x03\x90\x02\x01\x12j\n\x15GetRegulatorySnapshot\x12\'.bezant.v1.GetRegulatorySnapshotRequest\x1a(.bezant.v1.GetRegulatorySnapshotResponse\x12l\n\x14ListMarketDataFields\x12&.bezant.v1.ListMarketDataFieldsRequest\x1a\'.bezant.v1.ListMarketDataFieldsResponse\"\x03\x90\x02\x01\x42p\n\x0cio.bezant.v1B\x16MarketDataServiceProtoP\x01Z:github.com/bezant/bezant-grpc/clients/go/bezantv1;bezantv1\xaa\x02\tBezant.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"bezant/v1/marketdata_service.proto\x12\tbezant.v1\x1a\x15\x62\x65zant/v1/quote.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"B\n\x10GetQuotesRequest\x12\x16\n\x06\x63onids\x18\x01 \x03(\x03R\x06\x63onids\x12\x16\n\x06\x66ields\x18\x02 \x03(\x05R\x06\x66ields\"=\n\x11GetQuotesResponse\x12(\n\x06quotes\x18\x01 \x03(\x0b\x32\x10.bezant.v1.QuoteR\x06quotes\"\xc1\x02\n\x0fListBarsRequest\x12\x14\n\x05\x63onid\x18\x01 \x01(\x03R\x05\x63onid\x12\x10\n\x03\x62\x61r\x18\x02 \x01(\tR\x03\x62\x61r\x12\x16\n\x06period\x18\x03 \x01(\tR\x06period\x12\x39\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x32\n\x15outside_regular_hours\x18\x06 \x01(\x08R\x13outsideRegularHours\x12,\n\x06source\x18\x07 \x01(\x0e\x32\x14.bezant.v1.BarSourceR\x06source\x12\x1a\n\x08\x65xchange\x18\x08 \x01(\tR\x08\x65xchange\"\xf0\x01\n\x03\x42\x61r\x12\x39\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x17\n\x04open\x18\x02 \x01(\tH\x00R\x04open\x88\x01\x01\x12\x17\n\x04high\x18\x03 \x01(\tH\x01R\x04high\x88\x01\x01\x12\x15\n\x03low\x18\x04 \x01(\tH\x02R\x03low\x88\x01\x01\x12\x19\n\x05\x63lose\x18\x05 \x01(\tH\x03R\x05\x63lose\x88\x01\x01\x12\x1b\n\x06volume\x18\x06 \x01(\tH\x04R\x06volume\x88\x01\x01\x42\x07\n\x05_openB\x07\n\x05_highB\x06\n\x04_lowB\x08\n\x06_closeB\t\n\x07_volume\"\xc0\x01\n\x10ListBarsResponse\x12\"\n\x04\x62\x61rs\x18\x01 \x03(\x0b\x32\x0e.bezant.v1.BarR\x04\x62\x61rs\x12\x16\n\x06symbol\x18\x02 \x01(\tR\x06symbol\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x19\n\x08\x62\x61r_secs\x18\x04 \x01(\x03R\x07\x62\x61rSecs\x12\x1d\n\nis_delayed\x18\x05 \x01(\x08R\tisDelayed\x12\x14\n\x05\x63\x61lls\x18\x06 \x01(\x05R\x05\x63\x61lls\"o\n\x16SubscribeQuotesRequest\x12\x16\n\x06\x63onids\x18\x01 \x03(\x03R\x06\x63onids\x12\x16\n\x06\x66ields\x18\x02 \x03(\x05R\x06\x66ields\x12%\n\x0eheartbeat_secs\x18\x03 \x01(\x05R\rheartbeatSecs\"n\n\x0bQuoteUpdate\x12&\n\x05quote\x18\x01 \x01(\x0b\x32\x10.bezant.v1.QuoteR\x05quote\x12\x1f\n\x0bis_snapshot\x18\x02 \x01(\x08R\nisSnapshot\x12\x16\n\x06merged\x18\x03 \x01(\x05R\x06merged\";\n\x0bLineRefused\x12\x14\n\x05\x63onid\x18\x01 \x01(\x03R\x05\x63onid\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\"4\n\x06Resync\x12*\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x02\x61t\"\xb2\x01\n\x15SubscriptionHeartbeat\x12\x33\n\x07sent_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06sentAt\x12%\n\x0ewaiting_conids\x18\x02 \x03(\x03R\rwaitingConids\x12=\n\x0crefreshed_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0brefreshedAt\")\n\x0fSubscriptionEnd\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\"\xa9\x02\n\x17SubscribeQuotesResponse\x12\x30\n\x06update\x18\x01 \x01(\x0b\x32\x16.bezant.v1.QuoteUpdateH\x00R\x06update\x12\x32\n\x07refused\x18\x02 \x01(\x0b\x32\x16.bezant.v1.LineRefusedH\x00R\x07refused\x12+\n\x06resync\x18\x03 \x01(\x0b\x32\x11.bezant.v1.ResyncH\x00R\x06resync\x12@\n\theartbeat\x18\x04 \x01(\x0b\x32 .bezant.v1.SubscriptionHeartbeatH\x00R\theartbeat\x12.\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x1a.bezant.v1.SubscriptionEndH\x00R\x03\x65ndB\t\n\x07message\"\xfb\x01\n\x14SubscribeBarsRequest\x12\x14\n\x05\x63onid\x18\x01 \x01(\x03R\x05\x63onid\x12\x10\n\x03\x62\x61r\x18\x02 \x01(\tR\x03\x62\x61r\x12\x16\n\x06period\x18\x03 \x01(\tR\x06period\x12\x32\n\x15outside_regular_hours\x18\x04 \x01(\x08R\x13outsideRegularHours\x12,\n\x06source\x18\x05 \x01(\x0e\x32\x14.bezant.v1.BarSourceR\x06source\x12\x1a\n\x08\x65xchange\x18\x06 \x01(\tR\x08\x65xchange\x12%\n\x0eheartbeat_secs\x18\x07 \x01(\x05R\rheartbeatSecs\"N\n\tBarUpdate\x12 \n\x03\x62\x61r\x18\x01 \x01(\x0b\x32\x0e.bezant.v1.BarR\x03\x62\x61r\x12\x1f\n\x0bis_complete\x18\x02 \x01(\x08R\nisComplete\"\xff\x01\n\x15SubscribeBarsResponse\x12\x39\n\x08snapshot\x18\x01 \x01(\x0b\x32\x1b.bezant.v1.ListBarsResponseH\x00R\x08snapshot\x12.\n\x06update\x18\x02 \x01(\x0b\x32\x14.bezant.v1.BarUpdateH\x00R\x06update\x12@\n\theartbeat\x18\x03 \x01(\x0b\x32 .bezant.v1.SubscriptionHeartbeatH\x00R\theartbeat\x12.\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x1a.bezant.v1.SubscriptionEndH\x00R\x03\x65ndB\t\n\x07message\"\x8f\x01\n\x15SubscribeDepthRequest\x12\x14\n\x05\x63onid\x18\x01 \x01(\x03R\x05\x63onid\x12\x1d\n\naccount_id\x18\x02 \x01(\tR\taccountId\x12\x1a\n\x08\x65xchange\x18\x03 \x01(\tR\x08\x65xchange\x12%\n\x0eheartbeat_secs\x18\x04 \x01(\x05R\rheartbeatSecs\"6\n\nDepthLevel\x12\x14\n\x05price\x18\x01 \x01(\tR\x05price\x12\x12\n\x04size\x18\x02 \x01(\tR\x04size\"\xd6\x01\n\x05\x44\x65pth\x12\x14\n\x05\x63onid\x18\x01 \x01(\x03R\x05\x63onid\x12)\n\x04\x62ids\x18\x02 \x03(\x0b\x32\x15.bezant.v1.DepthLevelR\x04\x62ids\x12)\n\x04\x61sks\x18\x03 \x03(\x0b\x32\x15.bezant.v1.DepthLevelR\x04\x61sks\x12\"\n\nlast_price\x18\x04 \x01(\tH\x00R\tlastPrice\x88\x01\x01\x12 \n\tlast_size\x18\x05 \x01(\tH\x01R\x08lastSize\x88\x01\x01\x42\r\n\x0b_last_priceB\x0c\n\n_last_size\"M\n\x0b\x44\x65pthUpdate\x12&\n\x05\x64\x65pth\x18\x01 \x01(\x0b\x32\x10.bezant.v1.DepthR\x05\x64\x65pth\x12\x16\n\x06merged\x18\x02 \x01(\x05R\x06merged\"\xa8\x02\n\x16SubscribeDepthResponse\x12\x30\n\x06update\x18\x01 \x01(\x0b\x32\x16.bezant.v1.DepthUpdateH\x00R\x06update\x12\x32\n\x07refused\x18\x02 \x01(\x0b\x32\x16.bezant.v1.LineRefusedH\x00R\x07refused\x12+\n\x06resync\x18\x03 \x01(\x0b\x32\x11.bezant.v1.ResyncH\x00R\x06resync\x12@\n\theartbeat\x18\x04 \x01(\x0b\x32 .bezant.v1.SubscriptionHeartbeatH\x00R\theartbeat\x12.\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x1a.bezant.v1.SubscriptionEndH\x00R\x03\x65ndB\t\n\x07message\"4\n\x1cGetRegulatorySnapshotRequest\x12\x14\n\x05\x63onid\x18\x01 \x01(\x03R\x05\x63onid\"\x8b\x02\n\x1dGetRegulatorySnapshotResponse\x12&\n\x05quote\x18\x01 \x01(\x0b\x32\x10.bezant.v1.QuoteR\x05quote\x12!\n\x0c\x62id_exchange\x18\x02 \x01(\tR\x0b\x62idExchange\x12!\n\x0c\x61sk_exchange\x18\x03 \x01(\tR\x0b\x61skExchange\x12#\n\rlast_exchange\x18\x04 \x01(\tR\x0clastExchange\x12!\n\x0c\x62\x62o_exchange\x18\x05 \x01(\tR\x0b\x62\x62oExchange\x12$\n\x0bhas_delayed\x18\x06 \x01(\x08H\x00R\nhasDelayed\x88\x01\x01\x42\x0e\n\x0c_has_delayed\"\x1d\n\x1bListMarketDataFieldsRequest\"\x8a\x01\n\x0fMarketDataField\x12\x16\n\x06number\x18\x01 \x01(\x05R\x06number\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07meaning\x18\x03 \x01(\tR\x07meaning\x12\x12\n\x04kind\x18\x04 \x01(\tR\x04kind\x12\x1d\n\nis_default\x18\x05 \x01(\x08R\tisDefault\"R\n\x1cListMarketDataFieldsResponse\x12\x32\n\x06\x66ields\x18\x01 \x03(\x0b\x32\x1a.bezant.v1.MarketDataFieldR\x06\x66ields*o\n\tBarSource\x12\x1a\n\x16\x42\x41R_SOURCE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x42\x41R_SOURCE_TRADES\x10\x01\x12\x17\n\x13\x42\x41R_SOURCE_MIDPOINT\x10\x02\x12\x16\n\x12\x42\x41R_SOURCE_BID_ASK\x10\x03\x32\x9e\x05\n\x11MarketDataService\x12K\n\tGetQuotes\x12\x1b.bezant.v1.GetQuotesRequest\x1a\x1c.bezant.v1.GetQuotesResponse\"\x03\x90\x02\x01\x12H\n\x08ListBars\x12\x1a.bezant.v1.ListBarsRequest\x1a\x1b.bezant.v1.ListBarsResponse\"\x03\x90\x02\x01\x12_\n\x0fSubscribeQuotes\x12!.bezant.v1.SubscribeQuotesRequest\x1a\".bezant.v1.SubscribeQuotesResponse\"\x03\x90\x02\x01\x30\x01\x12Y\n\rSubscribeBars\x12\x1f.bezant.v1.SubscribeBarsRequest\x1a .bezant.v1.SubscribeBarsResponse\"\x03\x90\x02\x01\x30\x01\x12\\\n\x0eSubscribeDepth\x12 .bezant.v1.SubscribeDepthRequest\x1a!.bezant.v1.SubscribeDepthResponse\"\x03\x90\x02\x01\x30\x01\x12j\n\x15GetRegulatorySnapshot\x12\'.bezant.v1.GetRegulatorySnapshotRequest\x1a(.bezant.v1.GetRegulatorySnapshotResponse\x12l\n\x14ListMarketDataFields\x12&.bezant.v1.ListMarketDataFieldsRequest\x1a\'.bezant.v1.ListMarketDataFieldsResponse\"\x03\x90\x02\x01\x42p\n\x0cio.bezant.v1B\x16MarketDataServiceProtoP\x01Z:github.com/bezant/bezant-grpc/clients/go/bezantv1;bezantv1\xaa\x02\tBezant.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,10 +38,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MARKETDATASERVICE'].methods_by_name['GetQuotes']._serialized_options = b'\220\002\001'
   _globals['_MARKETDATASERVICE'].methods_by_name['ListBars']._loaded_options = None
   _globals['_MARKETDATASERVICE'].methods_by_name['ListBars']._serialized_options = b'\220\002\001'
+  _globals['_MARKETDATASERVICE'].methods_by_name['SubscribeQuotes']._loaded_options = None
+  _globals['_MARKETDATASERVICE'].methods_by_name['SubscribeQuotes']._serialized_options = b'\220\002\001'
+  _globals['_MARKETDATASERVICE'].methods_by_name['SubscribeBars']._loaded_options = None
+  _globals['_MARKETDATASERVICE'].methods_by_name['SubscribeBars']._serialized_options = b'\220\002\001'
+  _globals['_MARKETDATASERVICE'].methods_by_name['SubscribeDepth']._loaded_options = None
+  _globals['_MARKETDATASERVICE'].methods_by_name['SubscribeDepth']._serialized_options = b'\220\002\001'
   _globals['_MARKETDATASERVICE'].methods_by_name['ListMarketDataFields']._loaded_options = None
   _globals['_MARKETDATASERVICE'].methods_by_name['ListMarketDataFields']._serialized_options = b'\220\002\001'
-  _globals['_BARSOURCE']._serialized_start=1578
-  _globals['_BARSOURCE']._serialized_end=1689
+  _globals['_BARSOURCE']._serialized_start=3831
+  _globals['_BARSOURCE']._serialized_end=3942
   _globals['_GETQUOTESREQUEST']._serialized_start=105
   _globals['_GETQUOTESREQUEST']._serialized_end=171
   _globals['_GETQUOTESRESPONSE']._serialized_start=173
@@ -52,16 +58,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BAR']._serialized_end=801
   _globals['_LISTBARSRESPONSE']._serialized_start=804
   _globals['_LISTBARSRESPONSE']._serialized_end=996
-  _globals['_GETREGULATORYSNAPSHOTREQUEST']._serialized_start=998
-  _globals['_GETREGULATORYSNAPSHOTREQUEST']._serialized_end=1050
-  _globals['_GETREGULATORYSNAPSHOTRESPONSE']._serialized_start=1053
-  _globals['_GETREGULATORYSNAPSHOTRESPONSE']._serialized_end=1320
-  _globals['_LISTMARKETDATAFIELDSREQUEST']._serialized_start=1322
-  _globals['_LISTMARKETDATAFIELDSREQUEST']._serialized_end=1351
-  _globals['_MARKETDATAFIELD']._serialized_start=1354
-  _globals['_MARKETDATAFIELD']._serialized_end=1492
-  _globals['_LISTMARKETDATAFIELDSRESPONSE']._serialized_start=1494
-  _globals['_LISTMARKETDATAFIELDSRESPONSE']._serialized_end=1576
-  _globals['_MARKETDATASERVICE']._serialized_start=1692
-  _globals['_MARKETDATASERVICE']._serialized_end=2080
+  _globals['_SUBSCRIBEQUOTESREQUEST']._serialized_start=998
+  _globals['_SUBSCRIBEQUOTESREQUEST']._serialized_end=1109
+  _globals['_QUOTEUPDATE']._serialized_start=1111
+  _globals['_QUOTEUPDATE']._serialized_end=1221
+  _globals['_LINEREFUSED']._serialized_start=1223
+  _globals['_LINEREFUSED']._serialized_end=1282
+  _globals['_RESYNC']._serialized_start=1284
+  _globals['_RESYNC']._serialized_end=1336
+  _globals['_SUBSCRIPTIONHEARTBEAT']._serialized_start=1339
+  _globals['_SUBSCRIPTIONHEARTBEAT']._serialized_end=1517
+  _globals['_SUBSCRIPTIONEND']._serialized_start=1519
+  _globals['_SUBSCRIPTIONEND']._serialized_end=1560
+  _globals['_SUBSCRIBEQUOTESRESPONSE']._serialized_start=1563
+  _globals['_SUBSCRIBEQUOTESRESPONSE']._serialized_end=1860
+  _globals['_SUBSCRIBEBARSREQUEST']._serialized_start=1863
+  _globals['_SUBSCRIBEBARSREQUEST']._serialized_end=2114
+  _globals['_BARUPDATE']._serialized_start=2116
+  _globals['_BARUPDATE']._serialized_end=2194
+  _globals['_SUBSCRIBEBARSRESPONSE']._serialized_start=2197
+  _globals['_SUBSCRIBEBARSRESPONSE']._serialized_end=2452
+  _globals['_SUBSCRIBEDEPTHREQUEST']._serialized_start=2455
+  _globals['_SUBSCRIBEDEPTHREQUEST']._serialized_end=2598
+  _globals['_DEPTHLEVEL']._serialized_start=2600
+  _globals['_DEPTHLEVEL']._serialized_end=2654
+  _globals['_DEPTH']._serialized_start=2657
+  _globals['_DEPTH']._serialized_end=2871
+  _globals['_DEPTHUPDATE']._serialized_start=2873
+  _globals['_DEPTHUPDATE']._serialized_end=2950
+  _globals['_SUBSCRIBEDEPTHRESPONSE']._serialized_start=2953
+  _globals['_SUBSCRIBEDEPTHRESPONSE']._serialized_end=3249
+  _globals['_GETREGULATORYSNAPSHOTREQUEST']._serialized_start=3251
+  _globals['_GETREGULATORYSNAPSHOTREQUEST']._serialized_end=3303
+  _globals['_GETREGULATORYSNAPSHOTRESPONSE']._serialized_start=3306
+  _globals['_GETREGULATORYSNAPSHOTRESPONSE']._serialized_end=3573
+  _globals['_LISTMARKETDATAFIELDSREQUEST']._serialized_start=3575
+  _globals['_LISTMARKETDATAFIELDSREQUEST']._serialized_end=3604
+  _globals['_MARKETDATAFIELD']._serialized_start=3607
+  _globals['_MARKETDATAFIELD']._serialized_end=3745
+  _globals['_LISTMARKETDATAFIELDSRESPONSE']._serialized_start=3747
+  _globals['_LISTMARKETDATAFIELDSRESPONSE']._serialized_end=3829
+  _globals['_MARKETDATASERVICE']._serialized_start=3945
+  _globals['_MARKETDATASERVICE']._serialized_end=4615
 # @@protoc_insertion_point(module_scope)

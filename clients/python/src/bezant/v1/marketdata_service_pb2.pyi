@@ -281,6 +281,539 @@ class ListBarsResponse(_message.Message):
 Global___ListBarsResponse: _TypeAlias = ListBarsResponse  # noqa: Y015
 
 @_typing.final
+class SubscribeQuotesRequest(_message.Message):
+    """SubscribeQuotesRequest says which quotes are followed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONIDS_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_SECS_FIELD_NUMBER: _builtins.int
+    heartbeat_secs: _builtins.int
+    """How often a quiet stream sends a heartbeat, in seconds: 1 to 300; 15 when 0."""
+    @_builtins.property
+    def conids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The contracts. Required; at most 100."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers of the fields, as ListMarketDataFields has them; those of GetQuotes when empty. At most 50. Availability
+        (6509) comes in any case.
+        """
+
+    def __init__(
+        self,
+        *,
+        conids: _abc.Iterable[_builtins.int] | None = ...,
+        fields: _abc.Iterable[_builtins.int] | None = ...,
+        heartbeat_secs: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conids", b"conids", "fields", b"fields", "heartbeat_secs", b"heartbeat_secs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubscribeQuotesRequest: _TypeAlias = SubscribeQuotesRequest  # noqa: Y015
+
+@_typing.final
+class QuoteUpdate(_message.Message):
+    """QuoteUpdate is news of one contract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_FIELD_NUMBER: _builtins.int
+    IS_SNAPSHOT_FIELD_NUMBER: _builtins.int
+    MERGED_FIELD_NUMBER: _builtins.int
+    is_snapshot: _builtins.bool
+    """Whether it is a snapshot: forget what you knew of the contract."""
+    merged: _builtins.int
+    """How many more frames of IBKR's were merged into this message because you read too slowly."""
+    @_builtins.property
+    def quote(self) -> _quote_pb2.Quote:
+        """Of a snapshot all that IBKR has said, and in missing_fields what it has not; otherwise what has changed."""
+
+    def __init__(
+        self,
+        *,
+        quote: _quote_pb2.Quote | None = ...,
+        is_snapshot: _builtins.bool = ...,
+        merged: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_snapshot", b"is_snapshot", "merged", b"merged", "quote", b"quote"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteUpdate: _TypeAlias = QuoteUpdate  # noqa: Y015
+
+@_typing.final
+class LineRefused(_message.Message):
+    """LineRefused says that IBKR gives no market data of a contract, or not now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    conid: _builtins.int
+    """The contract."""
+    reason: _builtins.str
+    """Why, in IBKR's words."""
+    def __init__(
+        self,
+        *,
+        conid: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conid", b"conid", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineRefused: _TypeAlias = LineRefused  # noqa: Y015
+
+@_typing.final
+class Resync(_message.Message):
+    """Resync says that the connection between server and gateway was interrupted: what happened meanwhile is not known, and
+    everything begins with a snapshot again.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When the server noticed that it is back."""
+
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Resync: _TypeAlias = Resync  # noqa: Y015
+
+@_typing.final
+class SubscriptionHeartbeat(_message.Message):
+    """SubscriptionHeartbeat says that the stream lives."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENT_AT_FIELD_NUMBER: _builtins.int
+    WAITING_CONIDS_FIELD_NUMBER: _builtins.int
+    REFRESHED_AT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sent_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was sent."""
+
+    @_builtins.property
+    def waiting_conids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Contracts of which IBKR has sent nothing yet."""
+
+    @_builtins.property
+    def refreshed_at(self) -> _timestamp_pb2.Timestamp:
+        """When figures were last had from the gateway; absent when never."""
+
+    def __init__(
+        self,
+        *,
+        sent_at: _timestamp_pb2.Timestamp | None = ...,
+        waiting_conids: _abc.Iterable[_builtins.int] | None = ...,
+        refreshed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refreshed_at", b"refreshed_at", "sent_at", b"sent_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["refreshed_at", b"refreshed_at", "sent_at", b"sent_at", "waiting_conids", b"waiting_conids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubscriptionHeartbeat: _TypeAlias = SubscriptionHeartbeat  # noqa: Y015
+
+@_typing.final
+class SubscriptionEnd(_message.Message):
+    """SubscriptionEnd says that the server ends the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why: shutdown."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubscriptionEnd: _TypeAlias = SubscriptionEnd  # noqa: Y015
+
+@_typing.final
+class SubscribeQuotesResponse(_message.Message):
+    """SubscribeQuotesResponse is a message of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPDATE_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    RESYNC_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def update(self) -> Global___QuoteUpdate:
+        """A quote, or what changed of it."""
+
+    @_builtins.property
+    def refused(self) -> Global___LineRefused:
+        """IBKR refuses a contract; the stream goes on for the others."""
+
+    @_builtins.property
+    def resync(self) -> Global___Resync:
+        """What was known is out of date."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___SubscriptionHeartbeat:
+        """Nothing happened for a while."""
+
+    @_builtins.property
+    def end(self) -> Global___SubscriptionEnd:
+        """The last message: the server stops."""
+
+    def __init__(
+        self,
+        *,
+        update: Global___QuoteUpdate | None = ...,
+        refused: Global___LineRefused | None = ...,
+        resync: Global___Resync | None = ...,
+        heartbeat: Global___SubscriptionHeartbeat | None = ...,
+        end: Global___SubscriptionEnd | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "heartbeat", b"heartbeat", "message", b"message", "refused", b"refused", "resync", b"resync", "update", b"update"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "heartbeat", b"heartbeat", "message", b"message", "refused", b"refused", "resync", b"resync", "update", b"update"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["update", "refused", "resync", "heartbeat", "end"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___SubscribeQuotesResponse: _TypeAlias = SubscribeQuotesResponse  # noqa: Y015
+
+@_typing.final
+class SubscribeBarsRequest(_message.Message):
+    """SubscribeBarsRequest says which bars are followed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONID_FIELD_NUMBER: _builtins.int
+    BAR_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    OUTSIDE_REGULAR_HOURS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_SECS_FIELD_NUMBER: _builtins.int
+    conid: _builtins.int
+    """The contract. Required."""
+    bar: _builtins.str
+    """The size of a bar, as in ListBarsRequest. Required."""
+    period: _builtins.str
+    """How far back the first bars go, as in ListBarsRequest. Required."""
+    outside_regular_hours: _builtins.bool
+    """Whether hours outside of regular trading are in them."""
+    source: Global___BarSource.ValueType
+    """What they are made of."""
+    exchange: _builtins.str
+    """Of this exchange; all together when empty."""
+    heartbeat_secs: _builtins.int
+    """How often a quiet stream sends a heartbeat, in seconds: 1 to 300; 15 when 0."""
+    def __init__(
+        self,
+        *,
+        conid: _builtins.int = ...,
+        bar: _builtins.str = ...,
+        period: _builtins.str = ...,
+        outside_regular_hours: _builtins.bool = ...,
+        source: Global___BarSource.ValueType = ...,
+        exchange: _builtins.str = ...,
+        heartbeat_secs: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bar", b"bar", "conid", b"conid", "exchange", b"exchange", "heartbeat_secs", b"heartbeat_secs", "outside_regular_hours", b"outside_regular_hours", "period", b"period", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubscribeBarsRequest: _TypeAlias = SubscribeBarsRequest  # noqa: Y015
+
+@_typing.final
+class BarUpdate(_message.Message):
+    """BarUpdate is a bar that is new or has changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BAR_FIELD_NUMBER: _builtins.int
+    IS_COMPLETE_FIELD_NUMBER: _builtins.int
+    is_complete: _builtins.bool
+    """Whether its time is over."""
+    @_builtins.property
+    def bar(self) -> Global___Bar:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        bar: Global___Bar | None = ...,
+        is_complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bar", b"bar"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bar", b"bar", "is_complete", b"is_complete"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BarUpdate: _TypeAlias = BarUpdate  # noqa: Y015
+
+@_typing.final
+class SubscribeBarsResponse(_message.Message):
+    """SubscribeBarsResponse is a message of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    UPDATE_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def snapshot(self) -> Global___ListBarsResponse:
+        """The first message: the bars of the period."""
+
+    @_builtins.property
+    def update(self) -> Global___BarUpdate:
+        """A bar."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___SubscriptionHeartbeat:
+        """Nothing happened for a while."""
+
+    @_builtins.property
+    def end(self) -> Global___SubscriptionEnd:
+        """The last message: the server stops."""
+
+    def __init__(
+        self,
+        *,
+        snapshot: Global___ListBarsResponse | None = ...,
+        update: Global___BarUpdate | None = ...,
+        heartbeat: Global___SubscriptionHeartbeat | None = ...,
+        end: Global___SubscriptionEnd | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "heartbeat", b"heartbeat", "message", b"message", "snapshot", b"snapshot", "update", b"update"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "heartbeat", b"heartbeat", "message", b"message", "snapshot", b"snapshot", "update", b"update"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["snapshot", "update", "heartbeat", "end"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___SubscribeBarsResponse: _TypeAlias = SubscribeBarsResponse  # noqa: Y015
+
+@_typing.final
+class SubscribeDepthRequest(_message.Message):
+    """SubscribeDepthRequest says which book is followed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_SECS_FIELD_NUMBER: _builtins.int
+    conid: _builtins.int
+    """The contract. Required."""
+    account_id: _builtins.str
+    """The account through which IBKR shows it; the session's selected account when empty."""
+    exchange: _builtins.str
+    """The exchange whose book it is, such as NASDAQ; IBKR's choice when empty."""
+    heartbeat_secs: _builtins.int
+    """How often a quiet stream sends a heartbeat, in seconds: 1 to 300; 15 when 0."""
+    def __init__(
+        self,
+        *,
+        conid: _builtins.int = ...,
+        account_id: _builtins.str = ...,
+        exchange: _builtins.str = ...,
+        heartbeat_secs: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "conid", b"conid", "exchange", b"exchange", "heartbeat_secs", b"heartbeat_secs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubscribeDepthRequest: _TypeAlias = SubscribeDepthRequest  # noqa: Y015
+
+@_typing.final
+class DepthLevel(_message.Message):
+    """DepthLevel is a price of the book."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    price: _builtins.str
+    """The price, a decimal in the contract's currency."""
+    size: _builtins.str
+    """How much is wanted or offered there, in shares or contracts. A decimal."""
+    def __init__(
+        self,
+        *,
+        price: _builtins.str = ...,
+        size: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DepthLevel: _TypeAlias = DepthLevel  # noqa: Y015
+
+@_typing.final
+class Depth(_message.Message):
+    """Depth is a book of orders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONID_FIELD_NUMBER: _builtins.int
+    BIDS_FIELD_NUMBER: _builtins.int
+    ASKS_FIELD_NUMBER: _builtins.int
+    LAST_PRICE_FIELD_NUMBER: _builtins.int
+    LAST_SIZE_FIELD_NUMBER: _builtins.int
+    conid: _builtins.int
+    """The contract."""
+    last_price: _builtins.str
+    """The price of the last trade, when IBKR marks one. A decimal in the contract's currency."""
+    last_size: _builtins.str
+    """Its size. A decimal."""
+    @_builtins.property
+    def bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___DepthLevel]:
+        """What is wanted, the highest price first."""
+
+    @_builtins.property
+    def asks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DepthLevel]:
+        """What is offered, the lowest price first."""
+
+    def __init__(
+        self,
+        *,
+        conid: _builtins.int = ...,
+        bids: _abc.Iterable[Global___DepthLevel] | None = ...,
+        asks: _abc.Iterable[Global___DepthLevel] | None = ...,
+        last_price: _builtins.str | None = ...,
+        last_size: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_price", b"_last_price", "_last_size", b"_last_size", "last_price", b"last_price", "last_size", b"last_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_price", b"_last_price", "_last_size", b"_last_size", "asks", b"asks", "bids", b"bids", "conid", b"conid", "last_price", b"last_price", "last_size", b"last_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__last_price: _TypeAlias = _typing.Literal["last_price"]  # noqa: Y015
+    _WhichOneofArgType__last_price: _TypeAlias = _typing.Literal["_last_price", b"_last_price"]  # noqa: Y015
+    _WhichOneofReturnType__last_size: _TypeAlias = _typing.Literal["last_size"]  # noqa: Y015
+    _WhichOneofArgType__last_size: _TypeAlias = _typing.Literal["_last_size", b"_last_size"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_price) -> _WhichOneofReturnType__last_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_size) -> _WhichOneofReturnType__last_size | None: ...
+
+Global___Depth: _TypeAlias = Depth  # noqa: Y015
+
+@_typing.final
+class DepthUpdate(_message.Message):
+    """DepthUpdate is a book as it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPTH_FIELD_NUMBER: _builtins.int
+    MERGED_FIELD_NUMBER: _builtins.int
+    merged: _builtins.int
+    """How many more frames of IBKR's were merged into this message because you read too slowly."""
+    @_builtins.property
+    def depth(self) -> Global___Depth:
+        """The whole book."""
+
+    def __init__(
+        self,
+        *,
+        depth: Global___Depth | None = ...,
+        merged: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["depth", b"depth"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depth", b"depth", "merged", b"merged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DepthUpdate: _TypeAlias = DepthUpdate  # noqa: Y015
+
+@_typing.final
+class SubscribeDepthResponse(_message.Message):
+    """SubscribeDepthResponse is a message of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPDATE_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    RESYNC_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def update(self) -> Global___DepthUpdate:
+        """The book."""
+
+    @_builtins.property
+    def refused(self) -> Global___LineRefused:
+        """IBKR refuses the book, or the contract."""
+
+    @_builtins.property
+    def resync(self) -> Global___Resync:
+        """What was known is out of date."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___SubscriptionHeartbeat:
+        """Nothing happened for a while."""
+
+    @_builtins.property
+    def end(self) -> Global___SubscriptionEnd:
+        """The last message: the server stops."""
+
+    def __init__(
+        self,
+        *,
+        update: Global___DepthUpdate | None = ...,
+        refused: Global___LineRefused | None = ...,
+        resync: Global___Resync | None = ...,
+        heartbeat: Global___SubscriptionHeartbeat | None = ...,
+        end: Global___SubscriptionEnd | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "heartbeat", b"heartbeat", "message", b"message", "refused", b"refused", "resync", b"resync", "update", b"update"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "heartbeat", b"heartbeat", "message", b"message", "refused", b"refused", "resync", b"resync", "update", b"update"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["update", "refused", "resync", "heartbeat", "end"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___SubscribeDepthResponse: _TypeAlias = SubscribeDepthResponse  # noqa: Y015
+
+@_typing.final
 class GetRegulatorySnapshotRequest(_message.Message):
     """GetRegulatorySnapshotRequest names a contract."""
 

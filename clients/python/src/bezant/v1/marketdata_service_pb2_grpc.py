@@ -54,6 +54,21 @@ class MarketDataServiceStub:
                 request_serializer=bezant_dot_v1_dot_marketdata__service__pb2.ListBarsRequest.SerializeToString,
                 response_deserializer=bezant_dot_v1_dot_marketdata__service__pb2.ListBarsResponse.FromString,
                 _registered_method=True)
+        self.SubscribeQuotes = channel.unary_stream(
+                '/bezant.v1.MarketDataService/SubscribeQuotes',
+                request_serializer=bezant_dot_v1_dot_marketdata__service__pb2.SubscribeQuotesRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_marketdata__service__pb2.SubscribeQuotesResponse.FromString,
+                _registered_method=True)
+        self.SubscribeBars = channel.unary_stream(
+                '/bezant.v1.MarketDataService/SubscribeBars',
+                request_serializer=bezant_dot_v1_dot_marketdata__service__pb2.SubscribeBarsRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_marketdata__service__pb2.SubscribeBarsResponse.FromString,
+                _registered_method=True)
+        self.SubscribeDepth = channel.unary_stream(
+                '/bezant.v1.MarketDataService/SubscribeDepth',
+                request_serializer=bezant_dot_v1_dot_marketdata__service__pb2.SubscribeDepthRequest.SerializeToString,
+                response_deserializer=bezant_dot_v1_dot_marketdata__service__pb2.SubscribeDepthResponse.FromString,
+                _registered_method=True)
         self.GetRegulatorySnapshot = channel.unary_unary(
                 '/bezant.v1.MarketDataService/GetRegulatorySnapshot',
                 request_serializer=bezant_dot_v1_dot_marketdata__service__pb2.GetRegulatorySnapshotRequest.SerializeToString,
@@ -105,6 +120,54 @@ class MarketDataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubscribeQuotes(self, request, context):
+        """SubscribeQuotes streams quotes: of each contract first a snapshot, then what changes of it. One line at IBKR serves
+        all streams that follow a contract.
+
+        You get the state of the market, not its history: when you read more slowly than prices change, the newest value of
+        each field is what you get, and `merged` says how many frames of IBKR's went into it. To be given every frame,
+        follow the topic MARKETDATA of EventsService.StreamEvents.
+
+        After an interruption between server and gateway a resync comes, and each contract begins with a snapshot again.
+        The stream ends when you leave, or with `end` when the server stops.
+
+        Errors: EVENTS_DISABLED (FAILED_PRECONDITION) while BEZANT_EVENTS_ENABLED is off, EVENTS_SUBSCRIBE_FAILED
+        (UNAVAILABLE) when more contracts are followed than BEZANT_EVENTS_MAX_CONIDS allows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubscribeBars(self, request, context):
+        """SubscribeBars streams bars: first those of the period, as ListBars gives them, then each one that forms or is new,
+        as it is now. IBKR does not send bars as they form (its socket answers a request for bars once), so the server asks
+        for the newest again and again: every 5 seconds for bars of a minute, less often for longer ones (a twelfth of the
+        bar, at most a minute), once for all streams that follow the same bars.
+
+        A bar is sent again whenever it has changed, and a last time with `is_complete` when its time is over. After an
+        interruption the bars that were missed are fetched. The stream ends when you leave, or with `end` when the server
+        stops.
+
+        Errors: those of ListBars. TOO_MANY_FEEDS (RESOURCE_EXHAUSTED) when bars of ten kinds are followed already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubscribeDepth(self, request, context):
+        """SubscribeDepth streams the book of orders of a contract: each message has the whole of it. It needs the login's
+        subscription to market depth at IBKR; without one, nothing comes but heartbeats.
+
+        IBKR shows one book for each account: while somebody follows the book of a contract through an account, no other
+        contract can be followed through it.
+
+        Errors: DEPTH_IN_USE (FAILED_PRECONDITION) when the account shows another book, with its `conid` in the details;
+        EVENTS_DISABLED (FAILED_PRECONDITION), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE), ACCOUNT_NOT_FOUND (NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRegulatorySnapshot(self, request, context):
         """GetRegulatorySnapshot gives the best bid and offer of a US stock from the consolidated tape. IT COSTS MONEY: IBKR
         charges 0.01 USD for
@@ -138,6 +201,21 @@ def add_MarketDataServiceServicer_to_server(servicer, server):
                     servicer.ListBars,
                     request_deserializer=bezant_dot_v1_dot_marketdata__service__pb2.ListBarsRequest.FromString,
                     response_serializer=bezant_dot_v1_dot_marketdata__service__pb2.ListBarsResponse.SerializeToString,
+            ),
+            'SubscribeQuotes': grpc.unary_stream_rpc_method_handler(
+                    servicer.SubscribeQuotes,
+                    request_deserializer=bezant_dot_v1_dot_marketdata__service__pb2.SubscribeQuotesRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_marketdata__service__pb2.SubscribeQuotesResponse.SerializeToString,
+            ),
+            'SubscribeBars': grpc.unary_stream_rpc_method_handler(
+                    servicer.SubscribeBars,
+                    request_deserializer=bezant_dot_v1_dot_marketdata__service__pb2.SubscribeBarsRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_marketdata__service__pb2.SubscribeBarsResponse.SerializeToString,
+            ),
+            'SubscribeDepth': grpc.unary_stream_rpc_method_handler(
+                    servicer.SubscribeDepth,
+                    request_deserializer=bezant_dot_v1_dot_marketdata__service__pb2.SubscribeDepthRequest.FromString,
+                    response_serializer=bezant_dot_v1_dot_marketdata__service__pb2.SubscribeDepthResponse.SerializeToString,
             ),
             'GetRegulatorySnapshot': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRegulatorySnapshot,
@@ -214,6 +292,87 @@ class MarketDataService:
             '/bezant.v1.MarketDataService/ListBars',
             bezant_dot_v1_dot_marketdata__service__pb2.ListBarsRequest.SerializeToString,
             bezant_dot_v1_dot_marketdata__service__pb2.ListBarsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubscribeQuotes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/bezant.v1.MarketDataService/SubscribeQuotes',
+            bezant_dot_v1_dot_marketdata__service__pb2.SubscribeQuotesRequest.SerializeToString,
+            bezant_dot_v1_dot_marketdata__service__pb2.SubscribeQuotesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubscribeBars(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/bezant.v1.MarketDataService/SubscribeBars',
+            bezant_dot_v1_dot_marketdata__service__pb2.SubscribeBarsRequest.SerializeToString,
+            bezant_dot_v1_dot_marketdata__service__pb2.SubscribeBarsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubscribeDepth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/bezant.v1.MarketDataService/SubscribeDepth',
+            bezant_dot_v1_dot_marketdata__service__pb2.SubscribeDepthRequest.SerializeToString,
+            bezant_dot_v1_dot_marketdata__service__pb2.SubscribeDepthResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,42 @@ class MarketDataServiceStub:
     (UNAVAILABLE) when
     IBKR has no chart of the contract.
     """
+    SubscribeQuotes: _aio.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeQuotesRequest, _marketdata_service_pb2.SubscribeQuotesResponse]
+    """SubscribeQuotes streams quotes: of each contract first a snapshot, then what changes of it. One line at IBKR serves
+    all streams that follow a contract.
+
+    You get the state of the market, not its history: when you read more slowly than prices change, the newest value of
+    each field is what you get, and `merged` says how many frames of IBKR's went into it. To be given every frame,
+    follow the topic MARKETDATA of EventsService.StreamEvents.
+
+    After an interruption between server and gateway a resync comes, and each contract begins with a snapshot again.
+    The stream ends when you leave, or with `end` when the server stops.
+
+    Errors: EVENTS_DISABLED (FAILED_PRECONDITION) while BEZANT_EVENTS_ENABLED is off, EVENTS_SUBSCRIBE_FAILED
+    (UNAVAILABLE) when more contracts are followed than BEZANT_EVENTS_MAX_CONIDS allows.
+    """
+    SubscribeBars: _aio.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeBarsRequest, _marketdata_service_pb2.SubscribeBarsResponse]
+    """SubscribeBars streams bars: first those of the period, as ListBars gives them, then each one that forms or is new,
+    as it is now. IBKR does not send bars as they form (its socket answers a request for bars once), so the server asks
+    for the newest again and again: every 5 seconds for bars of a minute, less often for longer ones (a twelfth of the
+    bar, at most a minute), once for all streams that follow the same bars.
+
+    A bar is sent again whenever it has changed, and a last time with `is_complete` when its time is over. After an
+    interruption the bars that were missed are fetched. The stream ends when you leave, or with `end` when the server
+    stops.
+
+    Errors: those of ListBars. TOO_MANY_FEEDS (RESOURCE_EXHAUSTED) when bars of ten kinds are followed already.
+    """
+    SubscribeDepth: _aio.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeDepthRequest, _marketdata_service_pb2.SubscribeDepthResponse]
+    """SubscribeDepth streams the book of orders of a contract: each message has the whole of it. It needs the login's
+    subscription to market depth at IBKR; without one, nothing comes but heartbeats.
+
+    IBKR shows one book for each account: while somebody follows the book of a contract through an account, no other
+    contract can be followed through it.
+
+    Errors: DEPTH_IN_USE (FAILED_PRECONDITION) when the account shows another book, with its `conid` in the details;
+    EVENTS_DISABLED (FAILED_PRECONDITION), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE), ACCOUNT_NOT_FOUND (NOT_FOUND).
+    """
     GetRegulatorySnapshot: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.GetRegulatorySnapshotRequest, _marketdata_service_pb2.GetRegulatorySnapshotResponse]
     """GetRegulatorySnapshot gives the best bid and offer of a US stock from the consolidated tape. IT COSTS MONEY: IBKR
     charges 0.01 USD for
@@ -99,6 +135,60 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
         sizes and periods that do not go together; `bar_secs` in the details says of which. HISTORY_UNAVAILABLE
         (UNAVAILABLE) when
         IBKR has no chart of the contract.
+        """
+
+    @_abc_1.abstractmethod
+    def SubscribeQuotes(
+        self,
+        request: _marketdata_service_pb2.SubscribeQuotesRequest,
+        context: _aio.ServicerContext[_marketdata_service_pb2.SubscribeQuotesRequest, _abc.AsyncIterator[_marketdata_service_pb2.SubscribeQuotesResponse]],
+    ) -> _abc.AsyncIterator[_marketdata_service_pb2.SubscribeQuotesResponse]:
+        """SubscribeQuotes streams quotes: of each contract first a snapshot, then what changes of it. One line at IBKR serves
+        all streams that follow a contract.
+
+        You get the state of the market, not its history: when you read more slowly than prices change, the newest value of
+        each field is what you get, and `merged` says how many frames of IBKR's went into it. To be given every frame,
+        follow the topic MARKETDATA of EventsService.StreamEvents.
+
+        After an interruption between server and gateway a resync comes, and each contract begins with a snapshot again.
+        The stream ends when you leave, or with `end` when the server stops.
+
+        Errors: EVENTS_DISABLED (FAILED_PRECONDITION) while BEZANT_EVENTS_ENABLED is off, EVENTS_SUBSCRIBE_FAILED
+        (UNAVAILABLE) when more contracts are followed than BEZANT_EVENTS_MAX_CONIDS allows.
+        """
+
+    @_abc_1.abstractmethod
+    def SubscribeBars(
+        self,
+        request: _marketdata_service_pb2.SubscribeBarsRequest,
+        context: _aio.ServicerContext[_marketdata_service_pb2.SubscribeBarsRequest, _abc.AsyncIterator[_marketdata_service_pb2.SubscribeBarsResponse]],
+    ) -> _abc.AsyncIterator[_marketdata_service_pb2.SubscribeBarsResponse]:
+        """SubscribeBars streams bars: first those of the period, as ListBars gives them, then each one that forms or is new,
+        as it is now. IBKR does not send bars as they form (its socket answers a request for bars once), so the server asks
+        for the newest again and again: every 5 seconds for bars of a minute, less often for longer ones (a twelfth of the
+        bar, at most a minute), once for all streams that follow the same bars.
+
+        A bar is sent again whenever it has changed, and a last time with `is_complete` when its time is over. After an
+        interruption the bars that were missed are fetched. The stream ends when you leave, or with `end` when the server
+        stops.
+
+        Errors: those of ListBars. TOO_MANY_FEEDS (RESOURCE_EXHAUSTED) when bars of ten kinds are followed already.
+        """
+
+    @_abc_1.abstractmethod
+    def SubscribeDepth(
+        self,
+        request: _marketdata_service_pb2.SubscribeDepthRequest,
+        context: _aio.ServicerContext[_marketdata_service_pb2.SubscribeDepthRequest, _abc.AsyncIterator[_marketdata_service_pb2.SubscribeDepthResponse]],
+    ) -> _abc.AsyncIterator[_marketdata_service_pb2.SubscribeDepthResponse]:
+        """SubscribeDepth streams the book of orders of a contract: each message has the whole of it. It needs the login's
+        subscription to market depth at IBKR; without one, nothing comes but heartbeats.
+
+        IBKR shows one book for each account: while somebody follows the book of a contract through an account, no other
+        contract can be followed through it.
+
+        Errors: DEPTH_IN_USE (FAILED_PRECONDITION) when the account shows another book, with its `conid` in the details;
+        EVENTS_DISABLED (FAILED_PRECONDITION), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE), ACCOUNT_NOT_FOUND (NOT_FOUND).
         """
 
     @_abc_1.abstractmethod
