@@ -1,4 +1,4 @@
-"""`make bench`: StreamEvents, beside a handler that does nothing but send the same messages, and how soon frames arrive.
+"""`make bench`: StreamEvents beside a handler that does nothing but send the same messages, and how soon frames arrive.
 
 python -m bench.streams
 """

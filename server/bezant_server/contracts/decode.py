@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,7 +10,6 @@ from bezant.v1 import types_pb2
 from bezant_server.cpapi import document
 from bezant_server.cpapi.document import Row
 
-_TAG = re.compile(r"<[^<>]{0,200}>")
 _RIGHTS = {"C": "C", "CALL": "C", "P": "P", "PUT": "P"}
 
 
@@ -30,21 +27,21 @@ def definition(answer: Any) -> pb.Contract:
         conid=row.integer("con_id", "conid") or 0,
         symbol=row.text("symbol"),
         security_type=row.text("instrument_type"),
-        company_name=_words(row, "company_name"),
+        company_name=row.words("company_name"),
         currency_code=row.text("currency"),
         exchange=row.text("exchange"),
         valid_exchanges=_list(row.text("valid_exchanges")),
         local_symbol=row.text("local_symbol"),
         trading_class=row.text("trading_class"),
-        multiplier=_nonzero(row.decimal("multiplier")),
+        multiplier=row.nonzero("multiplier"),
         expiry=row.text("expiry_full", "maturity_date"),
         contract_month=row.text("contract_month"),
         right=_right(row.text("right")),
-        strike=_nonzero(row.decimal("strike")),
+        strike=row.nonzero("strike"),
         underlying_conid=row.integer("underlying_con_id") or 0,
-        description=_words(row, "text"),
-        industry=_words(row, "industry"),
-        category=_words(row, "category"),
+        description=row.words("text"),
+        industry=row.words("industry"),
+        category=row.words("category"),
         cfi_code=row.text("cfi_code"),
         cusip=row.text("cusip"),
         has_related_contracts=row.boolean("has_related_contracts"),
@@ -61,8 +58,8 @@ def add_secdef(contract: pb.Contract, answer: Any) -> None:
             continue
         contract.listing_exchange = row.text("listingExchange")
         contract.last_trading_day = row.text("lastTradingDay")
-        contract.sector = _words(row, "sector")
-        contract.sector_group = _words(row, "sectorGroup")
+        contract.sector = row.words("sector")
+        contract.sector_group = row.words("sectorGroup")
         contract.type = row.text("type")
         contract.country_code = row.text("countryCode")
         contract.price_increments.extend(increments(row))
@@ -71,7 +68,7 @@ def add_secdef(contract: pb.Contract, answer: Any) -> None:
             if value is not None:
                 setattr(contract, field, value)
         contract.underlying_conid = contract.underlying_conid or row.integer("undConid") or 0
-        contract.industry = contract.industry or _words(row, "group")
+        contract.industry = contract.industry or row.words("group")
 
 
 def secdefs(answer: Any) -> dict[int, pb.Contract]:
@@ -82,13 +79,13 @@ def secdefs(answer: Any) -> dict[int, pb.Contract]:
             conid=row.integer("conid") or 0,
             symbol=row.text("ticker"),
             security_type=row.text("assetClass"),
-            company_name=_words(row, "name"),
+            company_name=row.words("name"),
             currency_code=row.text("currency"),
             right=_right(row.text("putOrCall")),
-            strike=_nonzero(row.decimal("strike")),
-            multiplier=_nonzero(row.decimal("multiplier")),
+            strike=row.nonzero("strike"),
+            multiplier=row.nonzero("multiplier"),
             expiry=row.text("expiry"),
-            description=_words(row, "fullName"),
+            description=row.words("fullName"),
             valid_exchanges=_list(row.text("allExchanges")),
         )
         found[contract.conid] = contract
@@ -108,17 +105,17 @@ def derivative(row: Row) -> pb.Contract:
         conid=row.integer("conid") or 0,
         symbol=row.text("symbol", "ticker"),
         security_type=row.text("secType"),
-        company_name=_words(row, "companyName"),
+        company_name=row.words("companyName"),
         currency_code=row.text("currency"),
         exchange=row.text("exchange"),
         listing_exchange=row.text("listingExchange"),
         valid_exchanges=_list(row.text("validExchanges")),
         trading_class=row.text("tradingClass"),
-        multiplier=_nonzero(row.decimal("multiplier")),
+        multiplier=row.nonzero("multiplier"),
         expiry=row.text("maturityDate", "expiry"),
         right=_right(row.text("right")),
-        strike=_nonzero(row.decimal("strike")),
-        description=_words(row, "desc2", "desc1"),
+        strike=row.nonzero("strike"),
+        description=row.words("desc2", "desc1"),
         cusip=row.text("cusip"),
         coupon=row.text("coupon"),
     )
@@ -153,7 +150,7 @@ def rules(row: Row) -> pb.ContractRules:
         preview_available=row.boolean("preview"),
         preview_required=row.boolean("forceOrderPreview"),
         tradable_account_ids=row.texts("canTradeAcctIds"),
-        refusal=_words(row, "error"),
+        refusal=row.words("error"),
     )
 
 
@@ -163,7 +160,7 @@ def algorithms(answer: Any) -> list[pb.Algorithm]:
         pb.Algorithm(
             id=row.text("id"),
             name=row.text("name"),
-            description=" ".join(html.unescape(_TAG.sub(" ", row.text("description"))).split()),
+            description=row.plain("description"),
             parameters=[_parameter(each) for each in row.rows("parameters")],
         )
         for row in Row(answer, "").rows("algos")
@@ -173,7 +170,7 @@ def algorithms(answer: Any) -> list[pb.Algorithm]:
 def strikes(answer: Any) -> tuple[list[str], list[str]]:
     """The answer of /iserver/secdef/strikes: of calls, and of puts."""
     row = Row(answer, "")
-    return _decimals(row, "call"), _decimals(row, "put")
+    return _known(row.decimals("call")), _known(row.decimals("put"))
 
 
 def stocks(answer: Any, symbols: Iterable[str]) -> list[pb.Stock]:
@@ -182,8 +179,8 @@ def stocks(answer: Any, symbols: Iterable[str]) -> list[pb.Stock]:
     return [
         pb.Stock(
             symbol=symbol,
-            company_name=_words(stock, "name"),
-            company_name_chinese=_words(stock, "chineseName"),
+            company_name=stock.words("name"),
+            company_name_chinese=stock.words("chineseName"),
             asset_class=stock.text("assetClass"),
             listings=[
                 pb.StockListing(
@@ -269,9 +266,9 @@ def _match(row: Row) -> pb.ContractMatch:
     return pb.ContractMatch(
         conid=max(row.integer("conid") or 0, 0),
         symbol=row.text("symbol"),
-        company_name=_words(row, "companyName"),
-        header=_words(row, "companyHeader"),
-        description=_words(row, "description"),
+        company_name=row.words("companyName"),
+        header=row.words("companyHeader"),
+        description=row.words("description"),
         restricted=row.text("restricted"),
         option_expiries=_list(row.text("opt"), ";"),
         sections=[
@@ -283,7 +280,7 @@ def _match(row: Row) -> pb.ContractMatch:
             )
             for section in row.rows("sections")
         ],
-        issuers=[pb.BondIssuer(id=each.text("id"), name=_words(each, "name")) for each in row.rows("issuers")],
+        issuers=[pb.BondIssuer(id=each.text("id"), name=each.words("name")) for each in row.rows("issuers")],
         bond_id=row.integer("bondid") or 0,
     )
 
@@ -291,7 +288,7 @@ def _match(row: Row) -> pb.ContractMatch:
 def _parameter(row: Row) -> pb.AlgorithmParameter:
     return pb.AlgorithmParameter(
         id=row.text("id"),
-        name=_words(row, "name"),
+        name=row.words("name"),
         type=row.text("valueClassName"),
         required=row.boolean("required") is True,
         default_value=_scalar(row.raw("defaultValue")),
@@ -315,17 +312,6 @@ def _time_in_force(text: str) -> pb.TimeInForceRule:
     return pb.TimeInForceRule(time_in_force=name, order_types=_list(types))
 
 
-def _decimals(row: Row, name: str) -> list[str]:
-    """A list of numbers, in order."""
-    value = row.raw(name)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        document.wrong_shape(name, "a list", value)
-    cells = Row({str(index): element for index, element in enumerate(value)}, name)
-    return [number for index in range(len(value)) if (number := cells.decimal(str(index))) is not None]
-
-
 def _list(text: str, separator: str = ",") -> list[str]:
     return [part.strip() for part in text.split(separator) if part.strip()]
 
@@ -335,11 +321,5 @@ def _right(text: str) -> str:
     return _RIGHTS.get(text.upper(), "")
 
 
-def _nonzero(number: str | None) -> str | None:
-    """IBKR says 0 for strikes and multipliers that there are not."""
-    return None if number is None or not any(digit in number for digit in "123456789") else number
-
-
-def _words(row: Row, *names: str) -> str:
-    """Text in which IBKR leaves HTML entities."""
-    return html.unescape(row.text(*names))
+def _known(numbers: list[str | None]) -> list[str]:
+    return [number for number in numbers if number is not None]

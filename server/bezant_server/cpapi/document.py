@@ -6,6 +6,7 @@ reader says what a value must be, and gets it in one type, or None when it is ab
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ _AMOUNT = re.compile(r"(.*?[0-9.])\s*([A-Z]{3,10})?")
 _NO_NUMBER = frozenset({"n/a", "na", "none", "null", "-", "--"})
 """How IBKR says in text that there is no number (its examples)."""
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
+_TAG = re.compile(r"<[^<>]{0,200}>")
 _LARGEST = 2**63 - 1
 _FIRST_MS = 100_000_000_000
 """In milliseconds the year 1973; in seconds the year 5138."""
@@ -111,10 +113,23 @@ class Row:
                 return str(value)
         raise self._wrong(name, "text", value)
 
+    def words(self, *names: str) -> str:
+        """As `text`, without the HTML entities that IBKR leaves in names and descriptions."""
+        return html.unescape(self.text(*names))
+
+    def plain(self, *names: str) -> str:
+        """As `text`, without any HTML."""
+        return plain_text(self.text(*names))
+
     def decimal(self, *names: str) -> str | None:
         """A decimal in the grammar of `decimals`. Text may have thousands commas; a currency behind it is dropped."""
         amount = self.amount(*names)
         return None if amount is None else amount.number
+
+    def nonzero(self, *names: str) -> str | None:
+        """As `decimal`; 0 is absent, too: IBKR says so for strikes and multipliers that there are not."""
+        number = self.decimal(*names)
+        return number if number is not None and any(digit in number for digit in "123456789") else None
 
     def amount(self, *names: str) -> Amount | None:
         """A number and the currency that stands behind it: `994,831 USD`."""
@@ -194,6 +209,16 @@ class Row:
         name, value = self._first(names)
         return texts(value, self._place(name))
 
+    def decimals(self, name: str) -> list[str | None]:
+        """A list of numbers; none when absent."""
+        values = self.raw(name)
+        if values is None:
+            return []
+        if not isinstance(values, list):
+            raise _wrong(self._place(name), "a list", values)
+        cells = Row({str(index): value for index, value in enumerate(values)}, self._place(name))
+        return [cells.decimal(str(index)) for index in range(len(values))]
+
     def entries(self, *names: str) -> list[tuple[str, Row]]:
         """The members of an object of objects, by name, without the nulls; none when absent."""
         row = self.row(*names)
@@ -243,6 +268,11 @@ def texts(value: Any, place: str) -> list[str]:
     if not isinstance(value, list):
         raise _wrong(place, "a list", value)
     return [_text(element, f"{place}[{index}]") for index, element in enumerate(value) if element is not None]
+
+
+def plain_text(markup: str) -> str:
+    """Text without HTML, its tags turned into spaces."""
+    return " ".join(html.unescape(_TAG.sub(" ", markup)).split())
 
 
 def wrong_shape(place: str, wanted: str, value: Any) -> NoReturn:

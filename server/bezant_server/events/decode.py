@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -130,8 +129,8 @@ def _session(made: pb.Event, content: Row) -> None:
 def _notification(made: pb.Event, content: Row) -> None:
     args = content.row("args") or Row({}, "args")
     made.notification.id = args.text("id", "messageId")
-    made.notification.title = html.unescape(args.text("title"))
-    made.notification.text = orders.plain_text(args.text("text"))
+    made.notification.title = args.words("title")
+    made.notification.text = args.plain("text")
     made.notification.url = args.text("url")
     if args.text("reqId"):
         made.notification.prompt.CopyFrom(orders.prompt(args))
@@ -141,7 +140,7 @@ def _notification(made: pb.Event, content: Row) -> None:
 def _bulletin(made: pb.Event, content: Row) -> None:
     args = content.row("args") or Row({}, "args")
     made.bulletin.id = args.text("id")
-    made.bulletin.text = orders.plain_text(args.text("message", "text"))
+    made.bulletin.text = args.plain("message", "text")
     made.bulletin.SetInParent()
 
 

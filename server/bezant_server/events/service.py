@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -27,6 +28,8 @@ from bezant_server.rpc.streams import OpenStreams, Pulse, check_heartbeat, now
 _LIMIT, _MOST = 100, 1000
 _HISTORY_LIMIT, _HISTORY_MOST = 500, 5000
 _MOST_TOPICS = 100
+_DECODED = 4096
+"""Events that are kept decoded."""
 _MOST_ACCOUNTS = 10
 _LARGEST_CURSOR = 2**63 - 1
 
@@ -53,6 +56,8 @@ class EventsService(pb_grpc.EventsServiceServicer):
 
     def __init__(self, captured: Captured | None) -> None:
         self._captured = captured
+        # Many read the same events.
+        self._decoded = lru_cache(_DECODED)(lambda event, include_raw: decode.event(event, include_raw=include_raw))
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:
         captured = self._on()
@@ -65,7 +70,7 @@ class EventsService(pb_grpc.EventsServiceServicer):
         epoch = captured.topics.reset_epoch
         events = newer(ring, since=request.after_cursor, limit=limit, reset_epoch=epoch)
         return pb.ListEventsResponse(
-            events=[decode.event(event, include_raw=request.include_raw) for event in events],
+            events=[self._decoded(event, request.include_raw) for event in events],
             next_cursor=events[-1].cursor if events else request.after_cursor or ring.newest_cursor,
             reset_epoch=epoch,
         )
@@ -88,9 +93,7 @@ class EventsService(pb_grpc.EventsServiceServicer):
             after_cursor=request.after_cursor,
             limit=limit,
         )
-        return pb.ListEventHistoryResponse(
-            events=[decode.event(event, include_raw=request.include_raw) for event in events]
-        )
+        return pb.ListEventHistoryResponse(events=[self._decoded(event, request.include_raw) for event in events])
 
     async def GetEventsStatus(self, request: pb.GetEventsStatusRequest, context: Context) -> pb.GetEventsStatusResponse:
         captured = self._on()
@@ -128,7 +131,7 @@ class EventsService(pb_grpc.EventsServiceServicer):
                 started = pb.StreamStarted(positions=_positions(follows), reset_epoch=captured.topics.reset_epoch)
                 yield pb.StreamEventsResponse(started=started)
                 async for given in streams.replay(follows, captured.history):
-                    yield _message(given, request)
+                    yield self._message(given, request)
                 async for message in self._live(captured.streams, request, follows, news):
                     yield message
             finally:
@@ -143,7 +146,7 @@ class EventsService(pb_grpc.EventsServiceServicer):
             pulse.listen()
             for given in streams.news_of(follows):
                 pulse.spoke()
-                yield _message(given, request)
+                yield self._message(given, request)
             if any(follow.is_behind for follow in follows):
                 continue
             if opened.closing:
@@ -153,6 +156,12 @@ class EventsService(pb_grpc.EventsServiceServicer):
                 heartbeat = pb.StreamHeartbeat(sent_at=now(), positions=_positions(follows))
                 yield pb.StreamEventsResponse(heartbeat=heartbeat)
             await pulse.wait()
+
+    def _message(self, given: Given, request: pb.StreamEventsRequest) -> pb.StreamEventsResponse:
+        if given.payload is None and not given.merged:
+            return pb.StreamEventsResponse(event=self._decoded(given.event, request.include_raw))
+        event = decode.event(given.event, include_raw=request.include_raw, merged=given.merged, payload=given.payload)
+        return pb.StreamEventsResponse(event=event)
 
     def _on(self) -> Captured:
         if self._captured is None:
@@ -181,11 +190,6 @@ async def _ring(captured: Captured, topic: int, conid: int, accounts: Sequence[s
 
 def _ring_name(topic: int, conid: int) -> str:
     return marketdata_topic(conid) if topic == pb.EVENT_TOPIC_MARKETDATA else decode.TOPICS[topic]
-
-
-def _message(given: Given, request: pb.StreamEventsRequest) -> pb.StreamEventsResponse:
-    event = decode.event(given.event, include_raw=request.include_raw, merged=given.merged, payload=given.payload)
-    return pb.StreamEventsResponse(event=event)
 
 
 def _positions(follows: Sequence[Follow]) -> list[pb.TopicPosition]:

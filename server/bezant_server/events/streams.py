@@ -16,7 +16,7 @@ from bezant_server.errors import SlowReader
 from bezant_server.events.history import History
 from bezant_server.events.poll import expired
 from bezant_server.events.ring import Event, Ring
-from bezant_server.events.topics import GAP, MARKETDATA
+from bezant_server.events.topics import GAP, MARKETDATA, ORDER_UPDATES, ORDERS
 
 _AT_ONCE = 100
 _PAGE = 500
@@ -165,7 +165,8 @@ def news_of(follows: Sequence[Follow]) -> Iterator[Given]:
 
 def cursors(follows: Sequence[Follow]) -> str:
     """Where to resume, in text."""
-    return ",".join(f"{follow.ring.topic}={follow.cursor}" for follow in follows)
+    names = {ORDER_UPDATES: ORDERS}
+    return ",".join(f"{names.get(follow.ring.topic, follow.ring.topic)}={follow.cursor}" for follow in follows)
 
 
 def _unless_overrun(events: Iterator[Given], follows: Sequence[Follow]) -> Iterator[Given]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bezant.v1 import orders_service_pb2 as pb
 from bezant_server.cpapi import document, refusals
-from bezant_server.cpapi.document import Row
+from bezant_server.cpapi.document import Row, plain_text
 from bezant_server.cpapi.messages import UpstreamResponse
 from bezant_server.errors import BezantError, NoSession, NotAuthenticated, UpstreamDecodeError, UpstreamNotPrimed
 from bezant_server.orders import decode, vocabulary
@@ -121,7 +121,7 @@ def _question(row: Row) -> Question:
     warnings = [
         pb.OrderWarning(
             message_id=ids[index] if index < len(ids) else "",
-            text=decode.plain_text(texts[index]) if index < len(texts) else "",
+            text=plain_text(texts[index]) if index < len(texts) else "",
             raw_text=texts[index] if index < len(texts) else "",
         )
         for index in range(max(len(ids), len(texts)))
@@ -133,7 +133,7 @@ def _question(row: Row) -> Question:
 def _placed(row: Row) -> tuple[str, pb.OrderAccepted | pb.OrderRejected]:
     client_order_id = row.text("local_order_id")
     if error := row.text("error"):
-        return client_order_id, pb.OrderRejected(reason=decode.plain_text(error))
+        return client_order_id, pb.OrderRejected(reason=plain_text(error))
     order_id = row.text("order_id")
     if not order_id:
         raise UpstreamDecodeError(f"the gateway's answer has no order id at '{row.place}'")
@@ -152,5 +152,5 @@ def _rejected(answer: Any, status: int) -> pb.OrderRejected:
     if row.text("reqId"):
         prompt = decode.prompt(row)
         return pb.OrderRejected(reason=prompt.text, prompt=prompt)
-    said = decode.plain_text(row.text("error", "message", "text"))
+    said = row.plain("error", "message", "text")
     return pb.OrderRejected(reason=said or f"the gateway answered {status}")

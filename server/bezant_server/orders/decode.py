@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +15,6 @@ from bezant_server.cpapi.document import Row
 from bezant_server.orders import vocabulary
 
 _STAMP = re.compile(r"[0-9]{12}")
-_TAG = re.compile(r"<[^<>]{0,200}>")
 _MONEY = re.compile(r"\s*([-+]?[0-9][0-9,.]*)\s*([A-Z]{3,10})?\b.*", re.DOTALL)
 
 
@@ -76,8 +74,8 @@ def execution(row: Row) -> order_pb2.Execution:
         account_id=row.text("account", "accountCode", "acct"),
         conid=row.integer("conid") or 0,
         symbol=row.text("symbol", "contract_description_1"),
-        contract_description=html.unescape(row.text("contract_description_2")),
-        company_name=html.unescape(row.text("company_name")),
+        contract_description=row.words("contract_description_2"),
+        company_name=row.words("company_name"),
         security_type=row.text("sec_type"),
         listing_exchange=row.text("listing_exchange"),
         side=vocabulary.side(side),
@@ -89,7 +87,7 @@ def execution(row: Row) -> order_pb2.Execution:
         executed_at=row.moment("trade_time_r"),
         exchange=row.text("exchange"),
         submitter=row.text("submitter"),
-        description=html.unescape(row.text("order_description")),
+        description=row.words("order_description"),
         is_liquidation=row.boolean("liquidation_trade"),
         clearing_id=row.text("clearing_id"),
         clearing_name=row.text("clearing_name"),
@@ -115,7 +113,7 @@ def preview(answer: Any) -> pb.PreviewOrdersResponse:
         initial_margin=_change(row.row("initial")),
         maintenance_margin=_change(row.row("maintenance")),
         position=_change(row.row("position")),
-        warning=plain_text(row.text("warn")),
+        warning=row.plain("warn"),
     )
 
 
@@ -124,15 +122,10 @@ def prompt(row: Row) -> pb.OrderPrompt:
     return pb.OrderPrompt(
         order_id=row.text("orderId"),
         request_id=row.text("reqId"),
-        text=plain_text(row.text("text")),
+        text=row.plain("text"),
         options=row.texts("options"),
         message_id=row.text("messageId"),
     )
-
-
-def plain_text(markup: str) -> str:
-    """Text without HTML, its tags turned into spaces."""
-    return " ".join(html.unescape(_TAG.sub(" ", markup)).split())
 
 
 def _shown(row: Row, *, order_type: str, status: str) -> order_pb2.Order:
@@ -143,8 +136,8 @@ def _shown(row: Row, *, order_type: str, status: str) -> order_pb2.Order:
         conid=row.integer("conid") or 0,
         conidex=row.text("conidex"),
         symbol=row.text("ticker", "symbol", "description1", "contract_description_1"),
-        contract_description=html.unescape(row.text("description2", "contract_description_2")),
-        company_name=html.unescape(row.text("companyName", "company_name")),
+        contract_description=row.words("description2", "contract_description_2"),
+        company_name=row.words("companyName", "company_name"),
         security_type=row.text("secType", "sec_type"),
         listing_exchange=row.text("listingExchange", "listing_exchange"),
         currency_code=row.text("cashCcy", "currency"),
@@ -157,9 +150,9 @@ def _shown(row: Row, *, order_type: str, status: str) -> order_pb2.Order:
         is_terminal=code in vocabulary.TERMINAL,
         parent_order_id=row.text("parentId"),
         outside_regular_hours=row.boolean("outsideRTH", "outside_rth"),
-        description=html.unescape(row.text("orderDesc", "order_description")),
+        description=row.words("orderDesc", "order_description"),
         size_and_fills=row.text("sizeAndFills", "size_and_fills"),
-        reason=html.unescape(row.text("order_cancellation_by_system_reason")),
+        reason=row.words("order_cancellation_by_system_reason"),
         raw_ccp_status=row.text("order_ccp_status"),
     )
 

@@ -17,6 +17,7 @@ from bezant.v1 import orders_service_pb2 as pb
 from bezant_server.cpapi import caller as callers
 from bezant_server.cpapi import refusals
 from bezant_server.cpapi.client import segment
+from bezant_server.cpapi.document import plain_text
 from bezant_server.cpapi.messages import UpstreamResponse
 from bezant_server.errors import (
     BezantError,
@@ -29,7 +30,7 @@ from bezant_server.errors import (
     UpstreamStatus,
     UpstreamTimeout,
 )
-from bezant_server.orders import answers, audit, decode
+from bezant_server.orders import answers, audit
 from bezant_server.orders.answers import Answer, Placed, Question, Refused, Unclear
 from bezant_server.orders.book import Book
 from bezant_server.orders.search import Search
@@ -165,7 +166,7 @@ class Desk:
             raise
         audit.acted("cancel", account=account, order_id=order_id, outcome="requested")
         said = answer.get("msg") if isinstance(answer, dict) else None
-        return pb.CancelOrderResponse(order_id=order_id, message=decode.plain_text(str(said or "")))
+        return pb.CancelOrderResponse(order_id=order_id, message=plain_text(str(said or "")))
 
     async def _post(self, path: str, body: object, account: str = "") -> Answer:
         sent_before = callers.current().changes_sent

@@ -9,6 +9,7 @@ from bezant.v1 import orders_service_pb2 as pb
 from bezant.v1 import orders_service_pb2_grpc as pb_grpc
 from bezant_server.cpapi import refusals
 from bezant_server.cpapi.client import segment
+from bezant_server.cpapi.document import plain_text
 from bezant_server.errors import BezantError
 from bezant_server.inputs import Checks
 from bezant_server.orders import amendments, audit, decode, tickets, vocabulary
@@ -211,7 +212,7 @@ class OrdersService(pb_grpc.OrdersServiceServicer):
         if response.status >= 300 or text.startswith("{"):
             refusals.read(response, path)
         audit.acted("answer prompt", outcome="done", order_id=request.order_id)
-        return pb.AnswerPromptResponse(message=decode.plain_text(text.strip('"'))[:200])
+        return pb.AnswerPromptResponse(message=plain_text(text.strip('"'))[:200])
 
 
 def _operator(checks: Checks, request: pb.CancelOrderRequest | pb.CancelAllOrdersRequest) -> Sequence[tuple[str, str]]:

@@ -167,9 +167,9 @@ def account(row: Row) -> pb.Account:
     parent = row.row("parent")
     return pb.Account(
         account_id=row.text("accountId", "id"),
-        title=_words(row, "accountTitle"),
-        display_name=_words(row, "displayName"),
-        alias=_words(row, "accountAlias"),
+        title=row.words("accountTitle"),
+        display_name=row.words("displayName"),
+        alias=row.words("accountAlias"),
         currency_code=row.text("currency"),
         type=row.text("type"),
         trading_type=row.text("tradingType"),
@@ -184,7 +184,7 @@ def account(row: Row) -> pb.Account:
         no_client_trading=row.boolean("noClientTrading"),
         tracks_virtual_fx=row.boolean("trackVirtualFXPortfolio"),
         parent_account_id="" if parent is None else parent.text("accountId"),
-        description=_words(row, "desc"),
+        description=row.words("desc"),
     )
 
 
@@ -332,7 +332,7 @@ def position(row: Row, account_id: str = "") -> pb.Position:
     return pb.Position(
         account_id=row.text("acctId") or account_id,
         conid=row.integer("conid") or 0,
-        description=_words(row, "contractDesc", "description"),
+        description=row.words("contractDesc", "description"),
         quantity=row.decimal("position"),
         market_price=row.decimal("mktPrice", "marketPrice"),
         market_value=row.decimal("mktValue", "marketValue"),
@@ -349,18 +349,18 @@ def position(row: Row, account_id: str = "") -> pb.Position:
         base_unrealized_pnl=row.decimal("baseUnrealizedPnl"),
         security_type=row.text("assetClass", "secType"),
         symbol=row.text("ticker"),
-        name=_words(row, "name"),
+        name=row.words("name"),
         listing_exchange=row.text("listingExchange"),
         exchanges=[each for each in row.text("allExchanges").split(",") if each],
-        sector=_words(row, "sector"),
-        group=_words(row, "group"),
-        sector_group=_words(row, "sectorGroup"),
+        sector=row.words("sector"),
+        group=row.words("group"),
+        sector_group=row.words("sectorGroup"),
         country_code=row.text("countryCode"),
         expiry=row.text("expiry"),
         last_trading_day=row.text("lastTradingDay"),
         right=row.text("putOrCall"),
-        strike=_nonzero(row.decimal("strike")),
-        multiplier=_nonzero(row.decimal("multiplier")),
+        strike=row.nonzero("strike"),
+        multiplier=row.nonzero("multiplier"),
         exercise_style=row.text("exerciseStyle"),
         underlying_conid=row.integer("undConid") or 0,
         has_options=row.boolean("hasOptions"),
@@ -385,7 +385,7 @@ def combo(row: Row, account_id: str) -> pb.ComboPosition:
     """A combination that is held."""
     return pb.ComboPosition(
         name=row.text("name"),
-        description=_words(row, "description"),
+        description=row.words("description"),
         legs=[pb.ComboLeg(conid=leg.integer("conid") or 0, ratio=leg.decimal("ratio")) for leg in row.rows("legs")],
         positions=[position(each, account_id) for each in row.rows("positions")],
     )
@@ -493,7 +493,7 @@ def _transaction(row: Row) -> pb.Transaction:
         account_id=row.text("acctid"),
         conid=row.integer("conid") or 0,
         type=row.text("type"),
-        description=_words(row, "desc"),
+        description=row.words("desc"),
         date=day if _DAY.fullmatch(day) else "",
         raw_date=row.text("date"),
         quantity=row.decimal("qty"),
@@ -559,11 +559,6 @@ def _currency(name: str) -> tuple[str, bool]:
     return (match[1], True) if match else (name, False)
 
 
-def _nonzero(number: str | None) -> str | None:
-    """IBKR says 0 for strikes and multipliers that there are not."""
-    return None if number is None or not any(digit in number for digit in "123456789") else number
-
-
 def _sides(row: Row | None) -> pb.AllocationSides | None:
     if row is None:
         return None
@@ -603,21 +598,10 @@ def _start(row: Row) -> pb.PerformancePoint | None:
 
 
 def _points(dates: Sequence[str], row: Row, name: str) -> list[pb.PerformancePoint]:
-    values = row.raw(name)
-    if values is None:
-        return []
-    if not isinstance(values, list):
-        document.wrong_shape(f"{row.place}.{name}", "a list", values)
-    cells = Row({str(index): value for index, value in enumerate(values)}, f"{row.place}.{name}")
     return [
-        pb.PerformancePoint(date=dates[index] if index < len(dates) else "", value=cells.decimal(str(index)))
-        for index in range(len(values))
+        pb.PerformancePoint(date=dates[index] if index < len(dates) else "", value=value)
+        for index, value in enumerate(row.decimals(name))
     ]
-
-
-def _words(row: Row, *names: str) -> str:
-    """Text in which IBKR leaves HTML entities."""
-    return html.unescape(row.text(*names))
 
 
 def _names(value: Any) -> list[str]:

@@ -30,9 +30,9 @@ class ContractsServiceStub:
     changes: resolve symbols once, and trade by conid.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     def __init__(self, channel):
@@ -123,9 +123,9 @@ class ContractsServiceServicer:
     changes: resolve symbols once, and trade by conid.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     def SearchContracts(self, request, context):
@@ -139,8 +139,7 @@ class ContractsServiceServicer:
         """ResolveContract gives the one contract that a symbol means.
 
         Errors: AMBIGUOUS_SYMBOL (FAILED_PRECONDITION) when it may mean several; `candidates` in the details lists them, so
-        narrow it
-        by exchange, currency or prefer_us. CONTRACT_NOT_FOUND (NOT_FOUND) when there is none.
+        narrow it by exchange, currency or prefer_us. CONTRACT_NOT_FOUND (NOT_FOUND) when there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,10 +174,8 @@ class ContractsServiceServicer:
 
     def ListOptionChain(self, request, context):
         """ListOptionChain lists the options on an underlying, expiry by expiry and strike by strike. It asks IBKR for each
-        strike and
-        right, at most 400 in a request and about ten a second: narrow it by months, strikes and right, and give it a
-        deadline
-        to match.
+        strike and right, at most 400 in a request and about ten a second: narrow it by months, strikes and right, and give
+        it a deadline to match.
 
         Errors: CONTRACT_NOT_FOUND (NOT_FOUND), NO_DERIVATIVES (NOT_FOUND) when there is none of them.
         """
@@ -347,9 +344,9 @@ class ContractsService:
     changes: resolve symbols once, and trade by conid.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     @staticmethod

@@ -17,9 +17,9 @@ class ContractsServiceStub:
     changes: resolve symbols once, and trade by conid.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -29,8 +29,7 @@ class ContractsServiceStub:
     """ResolveContract gives the one contract that a symbol means.
 
     Errors: AMBIGUOUS_SYMBOL (FAILED_PRECONDITION) when it may mean several; `candidates` in the details lists them, so
-    narrow it
-    by exchange, currency or prefer_us. CONTRACT_NOT_FOUND (NOT_FOUND) when there is none.
+    narrow it by exchange, currency or prefer_us. CONTRACT_NOT_FOUND (NOT_FOUND) when there is none.
     """
     GetContract: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.GetContractRequest, _contracts_service_pb2.GetContractResponse]
     """GetContract gives the definition of a contract.
@@ -49,10 +48,8 @@ class ContractsServiceStub:
     """
     ListOptionChain: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListOptionChainRequest, _contracts_service_pb2.ListOptionChainResponse]
     """ListOptionChain lists the options on an underlying, expiry by expiry and strike by strike. It asks IBKR for each
-    strike and
-    right, at most 400 in a request and about ten a second: narrow it by months, strikes and right, and give it a
-    deadline
-    to match.
+    strike and right, at most 400 in a request and about ten a second: narrow it by months, strikes and right, and give
+    it a deadline to match.
 
     Errors: CONTRACT_NOT_FOUND (NOT_FOUND), NO_DERIVATIVES (NOT_FOUND) when there is none of them.
     """
@@ -90,9 +87,9 @@ class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
     changes: resolve symbols once, and trade by conid.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     @_abc_1.abstractmethod
@@ -112,8 +109,7 @@ class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
         """ResolveContract gives the one contract that a symbol means.
 
         Errors: AMBIGUOUS_SYMBOL (FAILED_PRECONDITION) when it may mean several; `candidates` in the details lists them, so
-        narrow it
-        by exchange, currency or prefer_us. CONTRACT_NOT_FOUND (NOT_FOUND) when there is none.
+        narrow it by exchange, currency or prefer_us. CONTRACT_NOT_FOUND (NOT_FOUND) when there is none.
         """
 
     @_abc_1.abstractmethod
@@ -156,10 +152,8 @@ class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_contracts_service_pb2.ListOptionChainRequest, _abc.Awaitable[_contracts_service_pb2.ListOptionChainResponse]],
     ) -> _abc.Awaitable[_contracts_service_pb2.ListOptionChainResponse]:
         """ListOptionChain lists the options on an underlying, expiry by expiry and strike by strike. It asks IBKR for each
-        strike and
-        right, at most 400 in a request and about ten a second: narrow it by months, strikes and right, and give it a
-        deadline
-        to match.
+        strike and right, at most 400 in a request and about ten a second: narrow it by months, strikes and right, and give
+        it a deadline to match.
 
         Errors: CONTRACT_NOT_FOUND (NOT_FOUND), NO_DERIVATIVES (NOT_FOUND) when there is none of them.
         """

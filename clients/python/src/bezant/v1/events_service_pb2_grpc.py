@@ -30,19 +30,15 @@ class EventsServiceStub:
 
     The server captures what the gateway's socket sends and keeps the newest events of each topic; with a database
     (BEZANT_EVENTS_DB_PATH) all of them for months. Each event has a cursor, its position in its topic. Remember the
-    cursor of
-    the last event that you have worked off, and go on behind it after whatever happened to you. One subscription at IBKR
-    serves all readers.
+    cursor of the last event that you have worked off, and go on behind it after whatever happened to you. One
+    subscription at IBKR serves all readers.
 
     What was missed is never passed over in silence. When the gateway's socket was down, a Gap stands in every topic, and
-    the
-    reset_epoch grows. A cursor that cannot be served is CURSOR_EXPIRED (OUT_OF_RANGE), with head_cursor and reset_epoch
-    in the
-    details: look at the state of things through the other services, then go on from head_cursor - 1.
+    the reset_epoch grows. A cursor that cannot be served is CURSOR_EXPIRED (OUT_OF_RANGE), with head_cursor and
+    reset_epoch in the details: look at the state of things through the other services, then go on from head_cursor - 1.
 
     Errors of every RPC: EVENTS_DISABLED (FAILED_PRECONDITION) while capture is off, BAD_REQUEST (INVALID_ARGUMENT,
-    naming the
-    field), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE) when a line of market data cannot be had.
+    naming the field), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE) when a line of market data cannot be had.
     """
 
     def __init__(self, channel):
@@ -78,19 +74,15 @@ class EventsServiceServicer:
 
     The server captures what the gateway's socket sends and keeps the newest events of each topic; with a database
     (BEZANT_EVENTS_DB_PATH) all of them for months. Each event has a cursor, its position in its topic. Remember the
-    cursor of
-    the last event that you have worked off, and go on behind it after whatever happened to you. One subscription at IBKR
-    serves all readers.
+    cursor of the last event that you have worked off, and go on behind it after whatever happened to you. One
+    subscription at IBKR serves all readers.
 
     What was missed is never passed over in silence. When the gateway's socket was down, a Gap stands in every topic, and
-    the
-    reset_epoch grows. A cursor that cannot be served is CURSOR_EXPIRED (OUT_OF_RANGE), with head_cursor and reset_epoch
-    in the
-    details: look at the state of things through the other services, then go on from head_cursor - 1.
+    the reset_epoch grows. A cursor that cannot be served is CURSOR_EXPIRED (OUT_OF_RANGE), with head_cursor and
+    reset_epoch in the details: look at the state of things through the other services, then go on from head_cursor - 1.
 
     Errors of every RPC: EVENTS_DISABLED (FAILED_PRECONDITION) while capture is off, BAD_REQUEST (INVALID_ARGUMENT,
-    naming the
-    field), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE) when a line of market data cannot be had.
+    naming the field), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE) when a line of market data cannot be had.
     """
 
     def ListEvents(self, request, context):
@@ -106,8 +98,7 @@ class EventsServiceServicer:
         """ListEventHistory gives stored events, from any time on.
 
         Errors: EVENTS_HISTORY_DISABLED (FAILED_PRECONDITION) without a database, SERVER_UNAVAILABLE (UNAVAILABLE) when it
-        cannot be
-        read at present.
+        cannot be read at present.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,16 +113,13 @@ class EventsServiceServicer:
 
     def StreamEvents(self, request, context):
         """StreamEvents follows topics. For each it first gives what lies behind the cursor, from memory or, with a database,
-        from the
-        history, then what happens from then on: in the order of the topic, without a seam and without a repetition.
-        Heartbeats
-        come in between, with the cursors to resume from; the last message before the server stops is an end with the same.
+        from the history, then what happens from then on: in the order of the topic, without a seam and without a
+        repetition. Heartbeats come in between, with the cursors to resume from; the last message before the server stops
+        is an end with the same.
 
         A reader that is too slow for quotes gets the newest of each contract, and is told how many were merged. Of the
-        other
-        topics nothing is ever left out: when the server cannot hold what is unread any longer, the stream ends with
-        SLOW_READER
-        (RESOURCE_EXHAUSTED), and `cursors` in the details says where to resume.
+        other topics nothing is ever left out: when the server cannot hold what is unread any longer, the stream ends with
+        SLOW_READER (RESOURCE_EXHAUSTED), and `cursors` in the details says where to resume.
 
         Errors: CURSOR_EXPIRED (OUT_OF_RANGE) for a cursor that cannot be served, before any event is given.
         """
@@ -175,19 +163,15 @@ class EventsService:
 
     The server captures what the gateway's socket sends and keeps the newest events of each topic; with a database
     (BEZANT_EVENTS_DB_PATH) all of them for months. Each event has a cursor, its position in its topic. Remember the
-    cursor of
-    the last event that you have worked off, and go on behind it after whatever happened to you. One subscription at IBKR
-    serves all readers.
+    cursor of the last event that you have worked off, and go on behind it after whatever happened to you. One
+    subscription at IBKR serves all readers.
 
     What was missed is never passed over in silence. When the gateway's socket was down, a Gap stands in every topic, and
-    the
-    reset_epoch grows. A cursor that cannot be served is CURSOR_EXPIRED (OUT_OF_RANGE), with head_cursor and reset_epoch
-    in the
-    details: look at the state of things through the other services, then go on from head_cursor - 1.
+    the reset_epoch grows. A cursor that cannot be served is CURSOR_EXPIRED (OUT_OF_RANGE), with head_cursor and
+    reset_epoch in the details: look at the state of things through the other services, then go on from head_cursor - 1.
 
     Errors of every RPC: EVENTS_DISABLED (FAILED_PRECONDITION) while capture is off, BAD_REQUEST (INVALID_ARGUMENT,
-    naming the
-    field), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE) when a line of market data cannot be had.
+    naming the field), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE) when a line of market data cannot be had.
     """
 
     @staticmethod

@@ -17,19 +17,15 @@ class EventsServiceStub:
 
     The server captures what the gateway's socket sends and keeps the newest events of each topic; with a database
     (BEZANT_EVENTS_DB_PATH) all of them for months. Each event has a cursor, its position in its topic. Remember the
-    cursor of
-    the last event that you have worked off, and go on behind it after whatever happened to you. One subscription at IBKR
-    serves all readers.
+    cursor of the last event that you have worked off, and go on behind it after whatever happened to you. One
+    subscription at IBKR serves all readers.
 
     What was missed is never passed over in silence. When the gateway's socket was down, a Gap stands in every topic, and
-    the
-    reset_epoch grows. A cursor that cannot be served is CURSOR_EXPIRED (OUT_OF_RANGE), with head_cursor and reset_epoch
-    in the
-    details: look at the state of things through the other services, then go on from head_cursor - 1.
+    the reset_epoch grows. A cursor that cannot be served is CURSOR_EXPIRED (OUT_OF_RANGE), with head_cursor and
+    reset_epoch in the details: look at the state of things through the other services, then go on from head_cursor - 1.
 
     Errors of every RPC: EVENTS_DISABLED (FAILED_PRECONDITION) while capture is off, BAD_REQUEST (INVALID_ARGUMENT,
-    naming the
-    field), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE) when a line of market data cannot be had.
+    naming the field), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE) when a line of market data cannot be had.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -42,23 +38,19 @@ class EventsServiceStub:
     """ListEventHistory gives stored events, from any time on.
 
     Errors: EVENTS_HISTORY_DISABLED (FAILED_PRECONDITION) without a database, SERVER_UNAVAILABLE (UNAVAILABLE) when it
-    cannot be
-    read at present.
+    cannot be read at present.
     """
     GetEventsStatus: _aio.UnaryUnaryMultiCallable[_events_service_pb2.GetEventsStatusRequest, _events_service_pb2.GetEventsStatusResponse]
     """GetEventsStatus tells how the capture does."""
     StreamEvents: _aio.UnaryStreamMultiCallable[_events_service_pb2.StreamEventsRequest, _events_service_pb2.StreamEventsResponse]
     """StreamEvents follows topics. For each it first gives what lies behind the cursor, from memory or, with a database,
-    from the
-    history, then what happens from then on: in the order of the topic, without a seam and without a repetition.
-    Heartbeats
-    come in between, with the cursors to resume from; the last message before the server stops is an end with the same.
+    from the history, then what happens from then on: in the order of the topic, without a seam and without a
+    repetition. Heartbeats come in between, with the cursors to resume from; the last message before the server stops
+    is an end with the same.
 
     A reader that is too slow for quotes gets the newest of each contract, and is told how many were merged. Of the
-    other
-    topics nothing is ever left out: when the server cannot hold what is unread any longer, the stream ends with
-    SLOW_READER
-    (RESOURCE_EXHAUSTED), and `cursors` in the details says where to resume.
+    other topics nothing is ever left out: when the server cannot hold what is unread any longer, the stream ends with
+    SLOW_READER (RESOURCE_EXHAUSTED), and `cursors` in the details says where to resume.
 
     Errors: CURSOR_EXPIRED (OUT_OF_RANGE) for a cursor that cannot be served, before any event is given.
     """
@@ -68,19 +60,15 @@ class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
 
     The server captures what the gateway's socket sends and keeps the newest events of each topic; with a database
     (BEZANT_EVENTS_DB_PATH) all of them for months. Each event has a cursor, its position in its topic. Remember the
-    cursor of
-    the last event that you have worked off, and go on behind it after whatever happened to you. One subscription at IBKR
-    serves all readers.
+    cursor of the last event that you have worked off, and go on behind it after whatever happened to you. One
+    subscription at IBKR serves all readers.
 
     What was missed is never passed over in silence. When the gateway's socket was down, a Gap stands in every topic, and
-    the
-    reset_epoch grows. A cursor that cannot be served is CURSOR_EXPIRED (OUT_OF_RANGE), with head_cursor and reset_epoch
-    in the
-    details: look at the state of things through the other services, then go on from head_cursor - 1.
+    the reset_epoch grows. A cursor that cannot be served is CURSOR_EXPIRED (OUT_OF_RANGE), with head_cursor and
+    reset_epoch in the details: look at the state of things through the other services, then go on from head_cursor - 1.
 
     Errors of every RPC: EVENTS_DISABLED (FAILED_PRECONDITION) while capture is off, BAD_REQUEST (INVALID_ARGUMENT,
-    naming the
-    field), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE) when a line of market data cannot be had.
+    naming the field), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE) when a line of market data cannot be had.
     """
 
     @_abc_1.abstractmethod
@@ -103,8 +91,7 @@ class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
         """ListEventHistory gives stored events, from any time on.
 
         Errors: EVENTS_HISTORY_DISABLED (FAILED_PRECONDITION) without a database, SERVER_UNAVAILABLE (UNAVAILABLE) when it
-        cannot be
-        read at present.
+        cannot be read at present.
         """
 
     @_abc_1.abstractmethod
@@ -122,16 +109,13 @@ class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_events_service_pb2.StreamEventsRequest, _abc.AsyncIterator[_events_service_pb2.StreamEventsResponse]],
     ) -> _abc.AsyncIterator[_events_service_pb2.StreamEventsResponse]:
         """StreamEvents follows topics. For each it first gives what lies behind the cursor, from memory or, with a database,
-        from the
-        history, then what happens from then on: in the order of the topic, without a seam and without a repetition.
-        Heartbeats
-        come in between, with the cursors to resume from; the last message before the server stops is an end with the same.
+        from the history, then what happens from then on: in the order of the topic, without a seam and without a
+        repetition. Heartbeats come in between, with the cursors to resume from; the last message before the server stops
+        is an end with the same.
 
         A reader that is too slow for quotes gets the newest of each contract, and is told how many were merged. Of the
-        other
-        topics nothing is ever left out: when the server cannot hold what is unread any longer, the stream ends with
-        SLOW_READER
-        (RESOURCE_EXHAUSTED), and `cursors` in the details says where to resume.
+        other topics nothing is ever left out: when the server cannot hold what is unread any longer, the stream ends with
+        SLOW_READER (RESOURCE_EXHAUSTED), and `cursors` in the details says where to resume.
 
         Errors: CURSOR_EXPIRED (OUT_OF_RANGE) for a cursor that cannot be served, before any event is given.
         """

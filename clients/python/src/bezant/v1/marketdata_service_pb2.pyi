@@ -35,8 +35,7 @@ class _BarSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BarSource.V
     """The midpoint of bid and ask. Without volume."""
     BAR_SOURCE_BID_ASK: _BarSource.ValueType  # 3
     """Bid and ask at once: open is the average bid, close the average ask, high the highest ask, low the lowest bid.
-    Without
-    volume.
+    Without volume.
     """
 
 class BarSource(_BarSource, metaclass=_BarSourceEnumTypeWrapper):
@@ -50,8 +49,7 @@ BAR_SOURCE_MIDPOINT: BarSource.ValueType  # 2
 """The midpoint of bid and ask. Without volume."""
 BAR_SOURCE_BID_ASK: BarSource.ValueType  # 3
 """Bid and ask at once: open is the average bid, close the average ask, high the highest ask, low the lowest bid.
-Without
-volume.
+Without volume.
 """
 Global___BarSource: _TypeAlias = BarSource  # noqa: Y015
 
@@ -70,8 +68,7 @@ class GetQuotesRequest(_message.Message):
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Numbers of the fields, as ListMarketDataFields has them; when empty: last, bid, ask and their sizes, high, low,
-        open, close,
-        prior close, change, volume and availability. At most 150.
+        open, close, prior close, change, volume and availability. At most 150.
         """
 
     def __init__(
@@ -136,8 +133,7 @@ class ListBarsRequest(_message.Message):
     """
     period: _builtins.str
     """How far back from the end: 1min to 30min, 1h to 8h, 1d to 1000d, 1w to 792w, 1m to 182m (months), 1y to 15y. Give
-    this or
-    start_time.
+    this or start_time.
     """
     outside_regular_hours: _builtins.bool
     """Whether hours outside of regular trading are in them."""

@@ -29,13 +29,13 @@ class MarketDataServiceStub:
     """MarketDataService tells prices: quotes, bars of the past, and both as they come.
 
     What you see depends on the login's subscriptions at IBKR: Quote.availability says whether figures are real-time,
-    delayed
-    or missing. IBKR counts a line of market data for each contract that is looked at, and allows about a hundred.
+    delayed or missing. IBKR counts a line of market data for each contract that is looked at, and allows about a
+    hundred.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     def __init__(self, channel):
@@ -85,21 +85,19 @@ class MarketDataServiceServicer:
     """MarketDataService tells prices: quotes, bars of the past, and both as they come.
 
     What you see depends on the login's subscriptions at IBKR: Quote.availability says whether figures are real-time,
-    delayed
-    or missing. IBKR counts a line of market data for each contract that is looked at, and allows about a hundred.
+    delayed or missing. IBKR counts a line of market data for each contract that is looked at, and allows about a
+    hundred.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     def GetQuotes(self, request, context):
         """GetQuotes gives quotes of contracts as they are now. IBKR's first answer for a contract is empty and the next ones
-        are not
-        whole; the server asks again until every field has come, or nothing more comes for a while, or the deadline is
-        near, and
-        names in missing_fields what has not come.
+        are not whole; the server asks again until every field has come, or nothing more comes for a while, or the deadline
+        is near, and names in missing_fields what has not come.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,14 +105,11 @@ class MarketDataServiceServicer:
 
     def ListBars(self, request, context):
         """ListBars lists bars of the past: open, high, low, close and volume. IBKR gives 1,000 bars in a call; the server
-        makes as
-        many calls as needed, at most 20.
+        makes as many calls as needed, at most 20.
 
         Errors: BAR_SIZE_CHANGED (FAILED_PRECONDITION) when IBKR answered with bars of another size, which it does silently
-        for
-        sizes and periods that do not go together; `bar_secs` in the details says of which. HISTORY_UNAVAILABLE
-        (UNAVAILABLE) when
-        IBKR has no chart of the contract.
+        for sizes and periods that do not go together; `bar_secs` in the details says of which. HISTORY_UNAVAILABLE
+        (UNAVAILABLE) when IBKR has no chart of the contract.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -170,10 +165,8 @@ class MarketDataServiceServicer:
 
     def GetRegulatorySnapshot(self, request, context):
         """GetRegulatorySnapshot gives the best bid and offer of a US stock from the consolidated tape. IT COSTS MONEY: IBKR
-        charges 0.01 USD for
-        each call, for every contract, until a monthly cap. It is never repeated by the server. IBKR has begun to withdraw
-        it in
-        2026.
+        charges 0.01 USD for each call, for every contract, until a monthly cap. It is never repeated by the server. IBKR
+        has begun to withdraw it in 2026.
 
         Errors: SNAPSHOT_REFUSED (FAILED_PRECONDITION) when IBKR does not give it.
         """
@@ -239,13 +232,13 @@ class MarketDataService:
     """MarketDataService tells prices: quotes, bars of the past, and both as they come.
 
     What you see depends on the login's subscriptions at IBKR: Quote.availability says whether figures are real-time,
-    delayed
-    or missing. IBKR counts a line of market data for each contract that is looked at, and allows about a hundred.
+    delayed or missing. IBKR counts a line of market data for each contract that is looked at, and allows about a
+    hundred.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     @staticmethod

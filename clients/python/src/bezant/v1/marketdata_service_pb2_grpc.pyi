@@ -16,33 +16,28 @@ class MarketDataServiceStub:
     """MarketDataService tells prices: quotes, bars of the past, and both as they come.
 
     What you see depends on the login's subscriptions at IBKR: Quote.availability says whether figures are real-time,
-    delayed
-    or missing. IBKR counts a line of market data for each contract that is looked at, and allows about a hundred.
+    delayed or missing. IBKR counts a line of market data for each contract that is looked at, and allows about a
+    hundred.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetQuotes: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.GetQuotesRequest, _marketdata_service_pb2.GetQuotesResponse]
     """GetQuotes gives quotes of contracts as they are now. IBKR's first answer for a contract is empty and the next ones
-    are not
-    whole; the server asks again until every field has come, or nothing more comes for a while, or the deadline is
-    near, and
-    names in missing_fields what has not come.
+    are not whole; the server asks again until every field has come, or nothing more comes for a while, or the deadline
+    is near, and names in missing_fields what has not come.
     """
     ListBars: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.ListBarsRequest, _marketdata_service_pb2.ListBarsResponse]
     """ListBars lists bars of the past: open, high, low, close and volume. IBKR gives 1,000 bars in a call; the server
-    makes as
-    many calls as needed, at most 20.
+    makes as many calls as needed, at most 20.
 
     Errors: BAR_SIZE_CHANGED (FAILED_PRECONDITION) when IBKR answered with bars of another size, which it does silently
-    for
-    sizes and periods that do not go together; `bar_secs` in the details says of which. HISTORY_UNAVAILABLE
-    (UNAVAILABLE) when
-    IBKR has no chart of the contract.
+    for sizes and periods that do not go together; `bar_secs` in the details says of which. HISTORY_UNAVAILABLE
+    (UNAVAILABLE) when IBKR has no chart of the contract.
     """
     SubscribeQuotes: _aio.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeQuotesRequest, _marketdata_service_pb2.SubscribeQuotesResponse]
     """SubscribeQuotes streams quotes: of each contract first a snapshot, then what changes of it. One line at IBKR serves
@@ -82,10 +77,8 @@ class MarketDataServiceStub:
     """
     GetRegulatorySnapshot: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.GetRegulatorySnapshotRequest, _marketdata_service_pb2.GetRegulatorySnapshotResponse]
     """GetRegulatorySnapshot gives the best bid and offer of a US stock from the consolidated tape. IT COSTS MONEY: IBKR
-    charges 0.01 USD for
-    each call, for every contract, until a monthly cap. It is never repeated by the server. IBKR has begun to withdraw
-    it in
-    2026.
+    charges 0.01 USD for each call, for every contract, until a monthly cap. It is never repeated by the server. IBKR
+    has begun to withdraw it in 2026.
 
     Errors: SNAPSHOT_REFUSED (FAILED_PRECONDITION) when IBKR does not give it.
     """
@@ -98,13 +91,13 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
     """MarketDataService tells prices: quotes, bars of the past, and both as they come.
 
     What you see depends on the login's subscriptions at IBKR: Quote.availability says whether figures are real-time,
-    delayed
-    or missing. IBKR counts a line of market data for each contract that is looked at, and allows about a hundred.
+    delayed or missing. IBKR counts a line of market data for each contract that is looked at, and allows about a
+    hundred.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     @_abc_1.abstractmethod
@@ -114,10 +107,8 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_marketdata_service_pb2.GetQuotesRequest, _abc.Awaitable[_marketdata_service_pb2.GetQuotesResponse]],
     ) -> _abc.Awaitable[_marketdata_service_pb2.GetQuotesResponse]:
         """GetQuotes gives quotes of contracts as they are now. IBKR's first answer for a contract is empty and the next ones
-        are not
-        whole; the server asks again until every field has come, or nothing more comes for a while, or the deadline is
-        near, and
-        names in missing_fields what has not come.
+        are not whole; the server asks again until every field has come, or nothing more comes for a while, or the deadline
+        is near, and names in missing_fields what has not come.
         """
 
     @_abc_1.abstractmethod
@@ -127,14 +118,11 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_marketdata_service_pb2.ListBarsRequest, _abc.Awaitable[_marketdata_service_pb2.ListBarsResponse]],
     ) -> _abc.Awaitable[_marketdata_service_pb2.ListBarsResponse]:
         """ListBars lists bars of the past: open, high, low, close and volume. IBKR gives 1,000 bars in a call; the server
-        makes as
-        many calls as needed, at most 20.
+        makes as many calls as needed, at most 20.
 
         Errors: BAR_SIZE_CHANGED (FAILED_PRECONDITION) when IBKR answered with bars of another size, which it does silently
-        for
-        sizes and periods that do not go together; `bar_secs` in the details says of which. HISTORY_UNAVAILABLE
-        (UNAVAILABLE) when
-        IBKR has no chart of the contract.
+        for sizes and periods that do not go together; `bar_secs` in the details says of which. HISTORY_UNAVAILABLE
+        (UNAVAILABLE) when IBKR has no chart of the contract.
         """
 
     @_abc_1.abstractmethod
@@ -198,10 +186,8 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_marketdata_service_pb2.GetRegulatorySnapshotRequest, _abc.Awaitable[_marketdata_service_pb2.GetRegulatorySnapshotResponse]],
     ) -> _abc.Awaitable[_marketdata_service_pb2.GetRegulatorySnapshotResponse]:
         """GetRegulatorySnapshot gives the best bid and offer of a US stock from the consolidated tape. IT COSTS MONEY: IBKR
-        charges 0.01 USD for
-        each call, for every contract, until a monthly cap. It is never repeated by the server. IBKR has begun to withdraw
-        it in
-        2026.
+        charges 0.01 USD for each call, for every contract, until a monthly cap. It is never repeated by the server. IBKR
+        has begun to withdraw it in 2026.
 
         Errors: SNAPSHOT_REFUSED (FAILED_PRECONDITION) when IBKR does not give it.
         """

@@ -115,7 +115,9 @@ class OrderTicket(_message.Message):
     time_in_force: _order_pb2.TimeInForce.ValueType
     """How long it lives. Required."""
     quantity: _builtins.str
-    """How much, in shares, contracts or units of the currency: a decimal above 0. Give this, cash_quantity or fx_quantity."""
+    """How much, in shares, contracts or units of the currency: a decimal above 0. Give this, cash_quantity or
+    fx_quantity.
+    """
     cash_quantity: _builtins.str
     """How much for, in the contract's currency: a decimal above 0. IBKR rounds down to whole shares."""
     fx_quantity: _builtins.str
@@ -133,8 +135,8 @@ class OrderTicket(_message.Message):
     trailing_unit: Global___TrailingUnit.ValueType
     """What the trailing amount counts."""
     client_order_id: _builtins.str
-    """Your own id of the order: at most 64 letters, digits and `-_.:/+#`, unique for a day, so that it can be found whatever
-    happens. Made when empty, except for the child of a bracket, which IBKR wants without.
+    """Your own id of the order: at most 64 letters, digits and `-_.:/+#`, unique for a day, so that it can be found
+    whatever happens. Made when empty, except for the child of a bracket, which IBKR wants without.
     """
     parent_client_order_id: _builtins.str
     """The client order id of the order in this request that it is a child of, or IBKR's id of a parent sent before."""
@@ -252,8 +254,8 @@ class PlaceOrdersRequest(_message.Message):
     """Whether the orders are a group of which one fill cancels the others."""
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderTicket]:
-        """One order, or several that belong together: a parent with children that name it, or a one-cancels-all group. At most
-        20. Unrelated orders are refused, because IBKR forbids them in one call.
+        """One order, or several that belong together: a parent with children that name it, or a one-cancels-all group. At
+        most 20. Unrelated orders are refused, because IBKR forbids them in one call.
         """
 
     @_builtins.property
@@ -1090,8 +1092,8 @@ class ListOrdersResponse(_message.Message):
     next_page_token: _builtins.str
     """Of the next page; empty on the last."""
     incomplete: _builtins.bool
-    """Whether the gateway would not say that this is all: it has not finished loading the orders, or has 1,000 of them, which
-    is as many as it lists.
+    """Whether the gateway would not say that this is all: it has not finished loading the orders, or has 1,000 of them,
+    which is as many as it lists.
     """
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.Order]:

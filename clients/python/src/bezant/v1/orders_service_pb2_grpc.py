@@ -28,8 +28,8 @@ if _version_not_supported:
 class OrdersServiceStub:
     """OrdersService places, changes and cancels orders, and tells what became of them.
 
-    An order is sent to IBKR at most once. What was refused before it was sent is an error, and nothing happened. What was
-    sent has an outcome, one of four:
+    An order is sent to IBKR at most once. What was refused before it was sent is an error, and nothing happened. What
+    was sent has an outcome, one of four:
 
     accepted            IBKR has it, under an order id
     needs confirmation  IBKR asks something first; answer with ConfirmOrder, or agree in advance (agreed_message_ids)
@@ -38,11 +38,11 @@ class OrdersServiceStub:
     order id with GetOrder. The server looks by itself, too, and tells on the topic ORDER_OUTCOMES of
     EventsService.StreamEvents.
 
-    IBKR drops an open question as soon as any other call is made in the session. So between a question and its answer the
-    server holds all other calls back for a few seconds (BEZANT_PACING_HOLD_SECS): answer at once.
+    IBKR drops an open question as soon as any other call is made in the session. So between a question and its answer
+    the server holds all other calls back for a few seconds (BEZANT_PACING_HOLD_SECS): answer at once.
 
-    Errors of every RPC, none of which has sent an order: BAD_REQUEST (INVALID_ARGUMENT, naming each field at fault by its
-    path), SESSION_NOT_READY (FAILED_PRECONDITION; `next_action` says what to do), NO_SESSION (FAILED_PRECONDITION),
+    Errors of every RPC, none of which has sent an order: BAD_REQUEST (INVALID_ARGUMENT, naming each field at fault by
+    its path), SESSION_NOT_READY (FAILED_PRECONDITION; `next_action` says what to do), NO_SESSION (FAILED_PRECONDITION),
     NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
     UPSTREAM_UNREACHABLE (UNAVAILABLE). Reads also: UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR and
     UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL).
@@ -119,8 +119,8 @@ class OrdersServiceStub:
 class OrdersServiceServicer:
     """OrdersService places, changes and cancels orders, and tells what became of them.
 
-    An order is sent to IBKR at most once. What was refused before it was sent is an error, and nothing happened. What was
-    sent has an outcome, one of four:
+    An order is sent to IBKR at most once. What was refused before it was sent is an error, and nothing happened. What
+    was sent has an outcome, one of four:
 
     accepted            IBKR has it, under an order id
     needs confirmation  IBKR asks something first; answer with ConfirmOrder, or agree in advance (agreed_message_ids)
@@ -129,19 +129,19 @@ class OrdersServiceServicer:
     order id with GetOrder. The server looks by itself, too, and tells on the topic ORDER_OUTCOMES of
     EventsService.StreamEvents.
 
-    IBKR drops an open question as soon as any other call is made in the session. So between a question and its answer the
-    server holds all other calls back for a few seconds (BEZANT_PACING_HOLD_SECS): answer at once.
+    IBKR drops an open question as soon as any other call is made in the session. So between a question and its answer
+    the server holds all other calls back for a few seconds (BEZANT_PACING_HOLD_SECS): answer at once.
 
-    Errors of every RPC, none of which has sent an order: BAD_REQUEST (INVALID_ARGUMENT, naming each field at fault by its
-    path), SESSION_NOT_READY (FAILED_PRECONDITION; `next_action` says what to do), NO_SESSION (FAILED_PRECONDITION),
+    Errors of every RPC, none of which has sent an order: BAD_REQUEST (INVALID_ARGUMENT, naming each field at fault by
+    its path), SESSION_NOT_READY (FAILED_PRECONDITION; `next_action` says what to do), NO_SESSION (FAILED_PRECONDITION),
     NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
     UPSTREAM_UNREACHABLE (UNAVAILABLE). Reads also: UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR and
     UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL).
     """
 
     def PlaceOrders(self, request, context):
-        """PlaceOrders sends one order, or several that belong together: a bracket (children naming their parent's client order
-        id) or a one-cancels-all group. Not to be retried after it may have arrived.
+        """PlaceOrders sends one order, or several that belong together: a bracket (children naming their parent's client
+        order id) or a one-cancels-all group. Not to be retried after it may have arrived.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,9 +160,9 @@ class OrdersServiceServicer:
         """ModifyOrder changes a working order. The server reads the order first, since IBKR wants it whole, and puts your
         changes over it.
 
-        Errors: ORDER_NOT_FOUND (NOT_FOUND) when this session has no such order, ORDER_NOT_OPEN (FAILED_PRECONDITION) when it
-        is filled or cancelled already, ORDER_NOT_EDITABLE (FAILED_PRECONDITION) when IBKR does not let this session change it,
-        as one that another program of yours has placed.
+        Errors: ORDER_NOT_FOUND (NOT_FOUND) when this session has no such order, ORDER_NOT_OPEN (FAILED_PRECONDITION) when
+        it is filled or cancelled already, ORDER_NOT_EDITABLE (FAILED_PRECONDITION) when IBKR does not let this session
+        change it, as one that another program of yours has placed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,7 +179,8 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelAllOrders(self, request, context):
-        """CancelAllOrders asks for the cancellation of every open order of an account, one after the other, and tells of each.
+        """CancelAllOrders asks for the cancellation of every open order of an account, one after the other, and tells of
+        each.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,8 +189,8 @@ class OrdersServiceServicer:
     def ConfirmOrder(self, request, context):
         """ConfirmOrder answers the question about an order.
 
-        Errors: REPLY_EXPIRED (FAILED_PRECONDITION) when the question is not open any more: nothing was placed, so place the
-        order anew.
+        Errors: REPLY_EXPIRED (FAILED_PRECONDITION) when the question is not open any more: nothing was placed, so place
+        the order anew.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -219,8 +220,8 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SuppressWarnings(self, request, context):
-        """SuppressWarnings has IBKR ask no more of these questions in this brokerage session. The server repeats it whenever the
-        session is opened anew, until somebody logs out or resets it. It holds for every program on the session.
+        """SuppressWarnings has IBKR ask no more of these questions in this brokerage session. The server repeats it whenever
+        the session is opened anew, until somebody logs out or resets it. It holds for every program on the session.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -315,8 +316,8 @@ def add_OrdersServiceServicer_to_server(servicer, server):
 class OrdersService:
     """OrdersService places, changes and cancels orders, and tells what became of them.
 
-    An order is sent to IBKR at most once. What was refused before it was sent is an error, and nothing happened. What was
-    sent has an outcome, one of four:
+    An order is sent to IBKR at most once. What was refused before it was sent is an error, and nothing happened. What
+    was sent has an outcome, one of four:
 
     accepted            IBKR has it, under an order id
     needs confirmation  IBKR asks something first; answer with ConfirmOrder, or agree in advance (agreed_message_ids)
@@ -325,11 +326,11 @@ class OrdersService:
     order id with GetOrder. The server looks by itself, too, and tells on the topic ORDER_OUTCOMES of
     EventsService.StreamEvents.
 
-    IBKR drops an open question as soon as any other call is made in the session. So between a question and its answer the
-    server holds all other calls back for a few seconds (BEZANT_PACING_HOLD_SECS): answer at once.
+    IBKR drops an open question as soon as any other call is made in the session. So between a question and its answer
+    the server holds all other calls back for a few seconds (BEZANT_PACING_HOLD_SECS): answer at once.
 
-    Errors of every RPC, none of which has sent an order: BAD_REQUEST (INVALID_ARGUMENT, naming each field at fault by its
-    path), SESSION_NOT_READY (FAILED_PRECONDITION; `next_action` says what to do), NO_SESSION (FAILED_PRECONDITION),
+    Errors of every RPC, none of which has sent an order: BAD_REQUEST (INVALID_ARGUMENT, naming each field at fault by
+    its path), SESSION_NOT_READY (FAILED_PRECONDITION; `next_action` says what to do), NO_SESSION (FAILED_PRECONDITION),
     NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
     UPSTREAM_UNREACHABLE (UNAVAILABLE). Reads also: UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR and
     UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL).

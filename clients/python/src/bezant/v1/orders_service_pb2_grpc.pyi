@@ -15,8 +15,8 @@ GRPC_VERSION: str
 class OrdersServiceStub:
     """OrdersService places, changes and cancels orders, and tells what became of them.
 
-    An order is sent to IBKR at most once. What was refused before it was sent is an error, and nothing happened. What was
-    sent has an outcome, one of four:
+    An order is sent to IBKR at most once. What was refused before it was sent is an error, and nothing happened. What
+    was sent has an outcome, one of four:
 
       accepted            IBKR has it, under an order id
       needs confirmation  IBKR asks something first; answer with ConfirmOrder, or agree in advance (agreed_message_ids)
@@ -25,11 +25,11 @@ class OrdersServiceStub:
                           order id with GetOrder. The server looks by itself, too, and tells on the topic ORDER_OUTCOMES of
                           EventsService.StreamEvents.
 
-    IBKR drops an open question as soon as any other call is made in the session. So between a question and its answer the
-    server holds all other calls back for a few seconds (BEZANT_PACING_HOLD_SECS): answer at once.
+    IBKR drops an open question as soon as any other call is made in the session. So between a question and its answer
+    the server holds all other calls back for a few seconds (BEZANT_PACING_HOLD_SECS): answer at once.
 
-    Errors of every RPC, none of which has sent an order: BAD_REQUEST (INVALID_ARGUMENT, naming each field at fault by its
-    path), SESSION_NOT_READY (FAILED_PRECONDITION; `next_action` says what to do), NO_SESSION (FAILED_PRECONDITION),
+    Errors of every RPC, none of which has sent an order: BAD_REQUEST (INVALID_ARGUMENT, naming each field at fault by
+    its path), SESSION_NOT_READY (FAILED_PRECONDITION; `next_action` says what to do), NO_SESSION (FAILED_PRECONDITION),
     NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
     UPSTREAM_UNREACHABLE (UNAVAILABLE). Reads also: UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR and
     UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL).
@@ -37,8 +37,8 @@ class OrdersServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PlaceOrders: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.PlaceOrdersRequest, _orders_service_pb2.PlaceOrdersResponse]
-    """PlaceOrders sends one order, or several that belong together: a bracket (children naming their parent's client order
-    id) or a one-cancels-all group. Not to be retried after it may have arrived.
+    """PlaceOrders sends one order, or several that belong together: a bracket (children naming their parent's client
+    order id) or a one-cancels-all group. Not to be retried after it may have arrived.
     """
     PreviewOrders: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.PreviewOrdersRequest, _orders_service_pb2.PreviewOrdersResponse]
     """PreviewOrders tells what an order, or a bracket, would cost and do to the account's margin. Nothing is placed.
@@ -49,9 +49,9 @@ class OrdersServiceStub:
     """ModifyOrder changes a working order. The server reads the order first, since IBKR wants it whole, and puts your
     changes over it.
 
-    Errors: ORDER_NOT_FOUND (NOT_FOUND) when this session has no such order, ORDER_NOT_OPEN (FAILED_PRECONDITION) when it
-    is filled or cancelled already, ORDER_NOT_EDITABLE (FAILED_PRECONDITION) when IBKR does not let this session change it,
-    as one that another program of yours has placed.
+    Errors: ORDER_NOT_FOUND (NOT_FOUND) when this session has no such order, ORDER_NOT_OPEN (FAILED_PRECONDITION) when
+    it is filled or cancelled already, ORDER_NOT_EDITABLE (FAILED_PRECONDITION) when IBKR does not let this session
+    change it, as one that another program of yours has placed.
     """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.CancelOrderRequest, _orders_service_pb2.CancelOrderResponse]
     """CancelOrder asks for the cancellation of an order. That it was asked for does not mean that it is cancelled: it may
@@ -60,12 +60,14 @@ class OrdersServiceStub:
     Errors: ORDER_NOT_FOUND (NOT_FOUND), ORDER_NOT_OPEN (FAILED_PRECONDITION).
     """
     CancelAllOrders: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.CancelAllOrdersRequest, _orders_service_pb2.CancelAllOrdersResponse]
-    """CancelAllOrders asks for the cancellation of every open order of an account, one after the other, and tells of each."""
+    """CancelAllOrders asks for the cancellation of every open order of an account, one after the other, and tells of
+    each.
+    """
     ConfirmOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ConfirmOrderRequest, _orders_service_pb2.ConfirmOrderResponse]
     """ConfirmOrder answers the question about an order.
 
-    Errors: REPLY_EXPIRED (FAILED_PRECONDITION) when the question is not open any more: nothing was placed, so place the
-    order anew.
+    Errors: REPLY_EXPIRED (FAILED_PRECONDITION) when the question is not open any more: nothing was placed, so place
+    the order anew.
     """
     ListOrders: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ListOrdersRequest, _orders_service_pb2.ListOrdersResponse]
     """ListOrders lists the orders of an account: those that work, and those that were filled or cancelled today."""
@@ -77,8 +79,8 @@ class OrdersServiceStub:
     ListExecutions: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ListExecutionsRequest, _orders_service_pb2.ListExecutionsResponse]
     """ListExecutions lists the fills of today and up to six days before, the newest first."""
     SuppressWarnings: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.SuppressWarningsRequest, _orders_service_pb2.SuppressWarningsResponse]
-    """SuppressWarnings has IBKR ask no more of these questions in this brokerage session. The server repeats it whenever the
-    session is opened anew, until somebody logs out or resets it. It holds for every program on the session.
+    """SuppressWarnings has IBKR ask no more of these questions in this brokerage session. The server repeats it whenever
+    the session is opened anew, until somebody logs out or resets it. It holds for every program on the session.
     """
     ResetSuppressedWarnings: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ResetSuppressedWarningsRequest, _orders_service_pb2.ResetSuppressedWarningsResponse]
     """ResetSuppressedWarnings has IBKR ask every question again."""
@@ -90,8 +92,8 @@ class OrdersServiceStub:
 class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     """OrdersService places, changes and cancels orders, and tells what became of them.
 
-    An order is sent to IBKR at most once. What was refused before it was sent is an error, and nothing happened. What was
-    sent has an outcome, one of four:
+    An order is sent to IBKR at most once. What was refused before it was sent is an error, and nothing happened. What
+    was sent has an outcome, one of four:
 
       accepted            IBKR has it, under an order id
       needs confirmation  IBKR asks something first; answer with ConfirmOrder, or agree in advance (agreed_message_ids)
@@ -100,11 +102,11 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
                           order id with GetOrder. The server looks by itself, too, and tells on the topic ORDER_OUTCOMES of
                           EventsService.StreamEvents.
 
-    IBKR drops an open question as soon as any other call is made in the session. So between a question and its answer the
-    server holds all other calls back for a few seconds (BEZANT_PACING_HOLD_SECS): answer at once.
+    IBKR drops an open question as soon as any other call is made in the session. So between a question and its answer
+    the server holds all other calls back for a few seconds (BEZANT_PACING_HOLD_SECS): answer at once.
 
-    Errors of every RPC, none of which has sent an order: BAD_REQUEST (INVALID_ARGUMENT, naming each field at fault by its
-    path), SESSION_NOT_READY (FAILED_PRECONDITION; `next_action` says what to do), NO_SESSION (FAILED_PRECONDITION),
+    Errors of every RPC, none of which has sent an order: BAD_REQUEST (INVALID_ARGUMENT, naming each field at fault by
+    its path), SESSION_NOT_READY (FAILED_PRECONDITION; `next_action` says what to do), NO_SESSION (FAILED_PRECONDITION),
     NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
     UPSTREAM_UNREACHABLE (UNAVAILABLE). Reads also: UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR and
     UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL).
@@ -116,8 +118,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_service_pb2.PlaceOrdersRequest,
         context: _aio.ServicerContext[_orders_service_pb2.PlaceOrdersRequest, _abc.Awaitable[_orders_service_pb2.PlaceOrdersResponse]],
     ) -> _abc.Awaitable[_orders_service_pb2.PlaceOrdersResponse]:
-        """PlaceOrders sends one order, or several that belong together: a bracket (children naming their parent's client order
-        id) or a one-cancels-all group. Not to be retried after it may have arrived.
+        """PlaceOrders sends one order, or several that belong together: a bracket (children naming their parent's client
+        order id) or a one-cancels-all group. Not to be retried after it may have arrived.
         """
 
     @_abc_1.abstractmethod
@@ -140,9 +142,9 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         """ModifyOrder changes a working order. The server reads the order first, since IBKR wants it whole, and puts your
         changes over it.
 
-        Errors: ORDER_NOT_FOUND (NOT_FOUND) when this session has no such order, ORDER_NOT_OPEN (FAILED_PRECONDITION) when it
-        is filled or cancelled already, ORDER_NOT_EDITABLE (FAILED_PRECONDITION) when IBKR does not let this session change it,
-        as one that another program of yours has placed.
+        Errors: ORDER_NOT_FOUND (NOT_FOUND) when this session has no such order, ORDER_NOT_OPEN (FAILED_PRECONDITION) when
+        it is filled or cancelled already, ORDER_NOT_EDITABLE (FAILED_PRECONDITION) when IBKR does not let this session
+        change it, as one that another program of yours has placed.
         """
 
     @_abc_1.abstractmethod
@@ -163,7 +165,9 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_service_pb2.CancelAllOrdersRequest,
         context: _aio.ServicerContext[_orders_service_pb2.CancelAllOrdersRequest, _abc.Awaitable[_orders_service_pb2.CancelAllOrdersResponse]],
     ) -> _abc.Awaitable[_orders_service_pb2.CancelAllOrdersResponse]:
-        """CancelAllOrders asks for the cancellation of every open order of an account, one after the other, and tells of each."""
+        """CancelAllOrders asks for the cancellation of every open order of an account, one after the other, and tells of
+        each.
+        """
 
     @_abc_1.abstractmethod
     def ConfirmOrder(
@@ -173,8 +177,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_orders_service_pb2.ConfirmOrderResponse]:
         """ConfirmOrder answers the question about an order.
 
-        Errors: REPLY_EXPIRED (FAILED_PRECONDITION) when the question is not open any more: nothing was placed, so place the
-        order anew.
+        Errors: REPLY_EXPIRED (FAILED_PRECONDITION) when the question is not open any more: nothing was placed, so place
+        the order anew.
         """
 
     @_abc_1.abstractmethod
@@ -210,8 +214,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_service_pb2.SuppressWarningsRequest,
         context: _aio.ServicerContext[_orders_service_pb2.SuppressWarningsRequest, _abc.Awaitable[_orders_service_pb2.SuppressWarningsResponse]],
     ) -> _abc.Awaitable[_orders_service_pb2.SuppressWarningsResponse]:
-        """SuppressWarnings has IBKR ask no more of these questions in this brokerage session. The server repeats it whenever the
-        session is opened anew, until somebody logs out or resets it. It holds for every program on the session.
+        """SuppressWarnings has IBKR ask no more of these questions in this brokerage session. The server repeats it whenever
+        the session is opened anew, until somebody logs out or resets it. It holds for every program on the session.
         """
 
     @_abc_1.abstractmethod

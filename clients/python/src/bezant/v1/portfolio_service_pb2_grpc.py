@@ -29,14 +29,14 @@ class PortfolioServiceStub:
     """PortfolioService tells what you own: accounts, positions, balances, profit and loss.
 
     Most of it works with single sign-on alone. ListBrokerageAccounts, SetActiveAccount, GetBalances and GetPnl need the
-    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions a
-    little later.
+    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions
+    a little later.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
     (UNAVAILABLE), UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL), UPSTREAM_NOT_PRIMED (UNAVAILABLE: try
-    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
-    BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also SESSION_NOT_READY and
-    NO_SESSION (FAILED_PRECONDITION).
+    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND
+    (NOT_FOUND), BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also
+    SESSION_NOT_READY and NO_SESSION (FAILED_PRECONDITION).
     """
 
     def __init__(self, channel):
@@ -131,14 +131,14 @@ class PortfolioServiceServicer:
     """PortfolioService tells what you own: accounts, positions, balances, profit and loss.
 
     Most of it works with single sign-on alone. ListBrokerageAccounts, SetActiveAccount, GetBalances and GetPnl need the
-    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions a
-    little later.
+    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions
+    a little later.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
     (UNAVAILABLE), UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL), UPSTREAM_NOT_PRIMED (UNAVAILABLE: try
-    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
-    BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also SESSION_NOT_READY and
-    NO_SESSION (FAILED_PRECONDITION).
+    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND
+    (NOT_FOUND), BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also
+    SESSION_NOT_READY and NO_SESSION (FAILED_PRECONDITION).
     """
 
     def ListAccounts(self, request, context):
@@ -156,7 +156,8 @@ class PortfolioServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListBrokerageAccounts(self, request, context):
-        """ListBrokerageAccounts lists the accounts that the brokerage session can trade, the selected one, and what they may do.
+        """ListBrokerageAccounts lists the accounts that the brokerage session can trade, the selected one, and what they may
+        do.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,8 +179,8 @@ class PortfolioServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetBalances(self, request, context):
-        """GetBalances gives available funds, balances, margins and market values, by segment and by currency, rounded to whole
-        units as IBKR's own programs show them. It makes five calls to the gateway.
+        """GetBalances gives available funds, balances, margins and market values, by segment and by currency, rounded to
+        whole units as IBKR's own programs show them. It makes five calls to the gateway.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,7 +201,8 @@ class PortfolioServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPosition(self, request, context):
-        """GetPosition gives the position in one contract, of one account or of every account that holds it; none when nobody does.
+        """GetPosition gives the position in one contract, of one account or of every account that holds it; none when nobody
+        does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -235,8 +237,8 @@ class PortfolioServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPerformance(self, request, context):
-        """GetPerformance gives the net asset value and the returns of accounts over a period, day by day. IBKR allows it once in 15
-        minutes; in between the last answer to the same question is given.
+        """GetPerformance gives the net asset value and the returns of accounts over a period, day by day. IBKR allows it once
+        in 15 minutes; in between the last answer to the same question is given.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -351,14 +353,14 @@ class PortfolioService:
     """PortfolioService tells what you own: accounts, positions, balances, profit and loss.
 
     Most of it works with single sign-on alone. ListBrokerageAccounts, SetActiveAccount, GetBalances and GetPnl need the
-    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions a
-    little later.
+    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions
+    a little later.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
     (UNAVAILABLE), UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL), UPSTREAM_NOT_PRIMED (UNAVAILABLE: try
-    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
-    BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also SESSION_NOT_READY and
-    NO_SESSION (FAILED_PRECONDITION).
+    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND
+    (NOT_FOUND), BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also
+    SESSION_NOT_READY and NO_SESSION (FAILED_PRECONDITION).
     """
 
     @staticmethod

@@ -16,14 +16,14 @@ class PortfolioServiceStub:
     """PortfolioService tells what you own: accounts, positions, balances, profit and loss.
 
     Most of it works with single sign-on alone. ListBrokerageAccounts, SetActiveAccount, GetBalances and GetPnl need the
-    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions a
-    little later.
+    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions
+    a little later.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
     (UNAVAILABLE), UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL), UPSTREAM_NOT_PRIMED (UNAVAILABLE: try
-    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
-    BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also SESSION_NOT_READY and
-    NO_SESSION (FAILED_PRECONDITION).
+    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND
+    (NOT_FOUND), BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also
+    SESSION_NOT_READY and NO_SESSION (FAILED_PRECONDITION).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -32,7 +32,9 @@ class PortfolioServiceStub:
     ListSubaccounts: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListSubaccountsRequest, _portfolio_service_pb2.ListSubaccountsResponse]
     """ListSubaccounts lists the accounts of an advisor, however many there are."""
     ListBrokerageAccounts: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListBrokerageAccountsRequest, _portfolio_service_pb2.ListBrokerageAccountsResponse]
-    """ListBrokerageAccounts lists the accounts that the brokerage session can trade, the selected one, and what they may do."""
+    """ListBrokerageAccounts lists the accounts that the brokerage session can trade, the selected one, and what they may
+    do.
+    """
     SetActiveAccount: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.SetActiveAccountRequest, _portfolio_service_pb2.SetActiveAccountResponse]
     """SetActiveAccount selects the account that the brokerage session works for by default. It holds for every program on
     the session; the server repeats it when the session is opened anew. RPCs with an account_id do not need it.
@@ -40,15 +42,17 @@ class PortfolioServiceStub:
     GetAccountSummary: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetAccountSummaryRequest, _portfolio_service_pb2.GetAccountSummaryResponse]
     """GetAccountSummary gives the figures of an account: net liquidation, cash, margin and some hundred others."""
     GetBalances: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetBalancesRequest, _portfolio_service_pb2.GetBalancesResponse]
-    """GetBalances gives available funds, balances, margins and market values, by segment and by currency, rounded to whole
-    units as IBKR's own programs show them. It makes five calls to the gateway.
+    """GetBalances gives available funds, balances, margins and market values, by segment and by currency, rounded to
+    whole units as IBKR's own programs show them. It makes five calls to the gateway.
     """
     GetLedger: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetLedgerRequest, _portfolio_service_pb2.GetLedgerResponse]
     """GetLedger gives cash and market values by currency, and over all of them in the base currency."""
     ListPositions: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListPositionsRequest, _portfolio_service_pb2.ListPositionsResponse]
     """ListPositions lists the positions of an account. The server walks IBKR's pages."""
     GetPosition: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPositionRequest, _portfolio_service_pb2.GetPositionResponse]
-    """GetPosition gives the position in one contract, of one account or of every account that holds it; none when nobody does."""
+    """GetPosition gives the position in one contract, of one account or of every account that holds it; none when nobody
+    does.
+    """
     ListComboPositions: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListComboPositionsRequest, _portfolio_service_pb2.ListComboPositionsResponse]
     """ListComboPositions lists the combinations that an account holds, with their legs."""
     InvalidatePositions: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.InvalidatePositionsRequest, _portfolio_service_pb2.InvalidatePositionsResponse]
@@ -58,8 +62,8 @@ class PortfolioServiceStub:
     GetPnl: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPnlRequest, _portfolio_service_pb2.GetPnlResponse]
     """GetPnl gives today's profit and loss of each account."""
     GetPerformance: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPerformanceRequest, _portfolio_service_pb2.GetPerformanceResponse]
-    """GetPerformance gives the net asset value and the returns of accounts over a period, day by day. IBKR allows it once in 15
-    minutes; in between the last answer to the same question is given.
+    """GetPerformance gives the net asset value and the returns of accounts over a period, day by day. IBKR allows it once
+    in 15 minutes; in between the last answer to the same question is given.
     """
     GetPerformanceAllPeriods: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPerformanceAllPeriodsRequest, _portfolio_service_pb2.GetPerformanceAllPeriodsResponse]
     """GetPerformanceAllPeriods gives the same for every period that IBKR knows. IBKR allows it once in 15 minutes."""
@@ -70,14 +74,14 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
     """PortfolioService tells what you own: accounts, positions, balances, profit and loss.
 
     Most of it works with single sign-on alone. ListBrokerageAccounts, SetActiveAccount, GetBalances and GetPnl need the
-    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions a
-    little later.
+    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions
+    a little later.
 
     Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
     (UNAVAILABLE), UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL), UPSTREAM_NOT_PRIMED (UNAVAILABLE: try
-    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
-    BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also SESSION_NOT_READY and
-    NO_SESSION (FAILED_PRECONDITION).
+    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND
+    (NOT_FOUND), BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also
+    SESSION_NOT_READY and NO_SESSION (FAILED_PRECONDITION).
     """
 
     @_abc_1.abstractmethod
@@ -102,7 +106,9 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _portfolio_service_pb2.ListBrokerageAccountsRequest,
         context: _aio.ServicerContext[_portfolio_service_pb2.ListBrokerageAccountsRequest, _abc.Awaitable[_portfolio_service_pb2.ListBrokerageAccountsResponse]],
     ) -> _abc.Awaitable[_portfolio_service_pb2.ListBrokerageAccountsResponse]:
-        """ListBrokerageAccounts lists the accounts that the brokerage session can trade, the selected one, and what they may do."""
+        """ListBrokerageAccounts lists the accounts that the brokerage session can trade, the selected one, and what they may
+        do.
+        """
 
     @_abc_1.abstractmethod
     def SetActiveAccount(
@@ -128,8 +134,8 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _portfolio_service_pb2.GetBalancesRequest,
         context: _aio.ServicerContext[_portfolio_service_pb2.GetBalancesRequest, _abc.Awaitable[_portfolio_service_pb2.GetBalancesResponse]],
     ) -> _abc.Awaitable[_portfolio_service_pb2.GetBalancesResponse]:
-        """GetBalances gives available funds, balances, margins and market values, by segment and by currency, rounded to whole
-        units as IBKR's own programs show them. It makes five calls to the gateway.
+        """GetBalances gives available funds, balances, margins and market values, by segment and by currency, rounded to
+        whole units as IBKR's own programs show them. It makes five calls to the gateway.
         """
 
     @_abc_1.abstractmethod
@@ -154,7 +160,9 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _portfolio_service_pb2.GetPositionRequest,
         context: _aio.ServicerContext[_portfolio_service_pb2.GetPositionRequest, _abc.Awaitable[_portfolio_service_pb2.GetPositionResponse]],
     ) -> _abc.Awaitable[_portfolio_service_pb2.GetPositionResponse]:
-        """GetPosition gives the position in one contract, of one account or of every account that holds it; none when nobody does."""
+        """GetPosition gives the position in one contract, of one account or of every account that holds it; none when nobody
+        does.
+        """
 
     @_abc_1.abstractmethod
     def ListComboPositions(
@@ -194,8 +202,8 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _portfolio_service_pb2.GetPerformanceRequest,
         context: _aio.ServicerContext[_portfolio_service_pb2.GetPerformanceRequest, _abc.Awaitable[_portfolio_service_pb2.GetPerformanceResponse]],
     ) -> _abc.Awaitable[_portfolio_service_pb2.GetPerformanceResponse]:
-        """GetPerformance gives the net asset value and the returns of accounts over a period, day by day. IBKR allows it once in 15
-        minutes; in between the last answer to the same question is given.
+        """GetPerformance gives the net asset value and the returns of accounts over a period, day by day. IBKR allows it once
+        in 15 minutes; in between the last answer to the same question is given.
         """
 
     @_abc_1.abstractmethod

@@ -29,9 +29,9 @@ class ScannerServiceStub:
     """ScannerService finds contracts by what the market does: the strongest, the most active, and so on.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     def __init__(self, channel):
@@ -56,15 +56,14 @@ class ScannerServiceServicer:
     """ScannerService finds contracts by what the market does: the strongest, the most active, and so on.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     def GetScannerParameters(self, request, context):
         """GetScannerParameters tells what can be scanned: instruments, locations, scans and filters. IBKR allows it once in
-        15 minutes; in
-        between the last answer is given.
+        15 minutes; in between the last answer is given.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,9 +103,9 @@ class ScannerService:
     """ScannerService finds contracts by what the market does: the strongest, the most active, and so on.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     @staticmethod

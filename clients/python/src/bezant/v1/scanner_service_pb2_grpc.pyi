@@ -16,16 +16,15 @@ class ScannerServiceStub:
     """ScannerService finds contracts by what the market does: the strongest, the most active, and so on.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetScannerParameters: _aio.UnaryUnaryMultiCallable[_scanner_service_pb2.GetScannerParametersRequest, _scanner_service_pb2.GetScannerParametersResponse]
     """GetScannerParameters tells what can be scanned: instruments, locations, scans and filters. IBKR allows it once in
-    15 minutes; in
-    between the last answer is given.
+    15 minutes; in between the last answer is given.
     """
     RunScan: _aio.UnaryUnaryMultiCallable[_scanner_service_pb2.RunScanRequest, _scanner_service_pb2.RunScanResponse]
     """RunScan runs a scan. IBKR gives 50 contracts at most, and allows one scan a second.
@@ -37,9 +36,9 @@ class ScannerServiceServicer(metaclass=_abc_1.ABCMeta):
     """ScannerService finds contracts by what the market does: the strongest, the most active, and so on.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
-    (FAILED_PRECONDITION),
-    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE, UPSTREAM_HTTP_ERROR and
-    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR (INTERNAL).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
     """
 
     @_abc_1.abstractmethod
@@ -49,8 +48,7 @@ class ScannerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_scanner_service_pb2.GetScannerParametersRequest, _abc.Awaitable[_scanner_service_pb2.GetScannerParametersResponse]],
     ) -> _abc.Awaitable[_scanner_service_pb2.GetScannerParametersResponse]:
         """GetScannerParameters tells what can be scanned: instruments, locations, scans and filters. IBKR allows it once in
-        15 minutes; in
-        between the last answer is given.
+        15 minutes; in between the last answer is given.
         """
 
     @_abc_1.abstractmethod

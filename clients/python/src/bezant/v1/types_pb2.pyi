@@ -25,8 +25,8 @@ class Money(_message.Message):
 
       decimal = ["-"] digits ["." digits]
 
-    with at most 30 digits on each side of the point; no exponent, no plus, no separators, no NaN. A field that is absent is
-    unknown, never zero. What you send outside the grammar is refused with INVALID_ARGUMENT, naming the field.
+    with at most 30 digits on each side of the point; no exponent, no plus, no separators, no NaN. A field that is absent
+    is unknown, never zero. What you send outside the grammar is refused with INVALID_ARGUMENT, naming the field.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
