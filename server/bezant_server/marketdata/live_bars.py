@@ -69,18 +69,24 @@ class LiveBars:
         while True:
             await asyncio.sleep(min(pause, self._until_end()))
             try:
-                response = await self._bars.read(self._range())
+                await self._refresh()
             except BezantError as error:
-                # While nothing is to be had, such as at night, it is asked for less often.
-                pause = min(2 * pause, _LONGEST_SECS)
                 _log.debug("the newest bars of conid %d were not had: %s", self._wanted.conid, error.message)
+            except Exception:  # noqa: BLE001  those who follow would wait for news that never come
+                _log.exception("a defect kept the newest bars of conid %d from being had", self._wanted.conid)
+            else:
+                pause = self._interval()
                 continue
-            pause = self._interval()
-            self.refreshed_at = Timestamp()
-            self.refreshed_at.GetCurrentTime()
-            if self._note(response.bars):
-                for watcher in self.watchers:
-                    watcher.set()
+            # While nothing is to be had, such as at night, it is asked for less often.
+            pause = min(2 * pause, _LONGEST_SECS)
+
+    async def _refresh(self) -> None:
+        response = await self._bars.read(self._range())
+        self.refreshed_at = Timestamp()
+        self.refreshed_at.GetCurrentTime()
+        if self._note(response.bars):
+            for watcher in self.watchers:
+                watcher.set()
 
     def _note(self, bars: Iterable[pb.Bar]) -> bool:
         before = self.version
@@ -141,6 +147,8 @@ class BarFeeds:
         kind = replace(wanted, period="")
         held = self._feeds.get(kind)
         version = 0 if held is None else held[0].version
+        if held is None:
+            self._check_room()
         snapshot = await self._bars.read(wanted)
         live = self._join(kind, snapshot)
         live.watchers.add(news)
@@ -155,11 +163,14 @@ class BarFeeds:
         held = self._feeds.get(kind)
         if held is not None:
             return held[0]
-        if len(self._feeds) >= _MOST_FEEDS:
-            raise TooManyFeeds(f"bars of {_MOST_FEEDS} kinds are followed already; each costs calls to the gateway")
+        self._check_room()
         live = LiveBars(kind, self._bars, now=self._now)
         live.begin(snapshot.bars)
         # For all who follow it: not in the name of the one who came first, nor only until its deadline.
         task = asyncio.create_task(live.run(), context=contextvars.Context())
         self._feeds[kind] = (live, task)
         return live
+
+    def _check_room(self) -> None:
+        if len(self._feeds) >= _MOST_FEEDS:
+            raise TooManyFeeds(f"bars of {_MOST_FEEDS} kinds are followed already; each costs calls to the gateway")
