@@ -43,7 +43,10 @@ end
 -- DELETE cancels would be the body's choice.
 local function takes_no_body(headers)
   local method = headers:get(":method")
-  if method == "DELETE" then return headers:get(":path"):sub(1, 10) == "/accounts/" end
+  if method == "DELETE" then
+    local path = headers:get(":path")
+    return path:sub(1, 10) == "/accounts/" or path:sub(1, 8) == "/api/v1/"
+  end
   return method == "GET" or method == "HEAD" or method == "OPTIONS"
 end
 

@@ -58,6 +58,12 @@ class GatewayUrl:
     authority: str
     base_path: str
 
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        """The two parts of its authority; the port of its scheme where none is named."""
+        parts = urlsplit(f"//{self.authority}")
+        return parts.hostname or "", parts.port or _DEFAULT_PORTS[self.scheme]
+
     @classmethod
     def parse(cls, text: str) -> GatewayUrl:
         """Read a URL; without a path it means the gateway's own `/v1/api`.

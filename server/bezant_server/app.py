@@ -13,6 +13,9 @@ from bezant.v1 import (
     contracts_service_pb2_grpc,
     events_service_pb2_grpc,
     gateway_service_pb2_grpc,
+    historical_rest_service_pb2,
+    historical_rest_service_pb2_grpc,
+    historical_service_pb2_grpc,
     marketdata_service_pb2_grpc,
     orders_service_pb2_grpc,
     portfolio_service_pb2_grpc,
@@ -28,24 +31,27 @@ from bezant_server.cpapi.client import CpapiClient, NoPacing
 from bezant_server.cpapi.jar import CookieJar
 from bezant_server.cpapi.pacing import build as pacing_build
 from bezant_server.events import build as events_build
+from bezant_server.historical.build import Historical
 from bezant_server.marketdata.service import MarketDataService
 from bezant_server.orders.build import Orders
 from bezant_server.portfolio.service import PortfolioService
 from bezant_server.rpc.deadlines import default_secs
 from bezant_server.rpc.interceptor import CallInterceptor
+from bezant_server.rpc.rows import Rows
 from bezant_server.rpc.server import GrpcServer
 from bezant_server.rpc.streams import OpenStreams
 from bezant_server.scanner.service import ScannerService
 from bezant_server.session.build import Session
 from bezant_server.sidecar.debug import DebugPages
 from bezant_server.sidecar.gateway_service import GatewayService
-from bezant_server.sidecar.rows import Rows
 from bezant_server.sidecar.service import SidecarService
 
 _log = logging.getLogger(__name__)
 
 _QUIET_RPCS = frozenset(
     {
+        "/bezant.v1.HistoricalDataService/GetDataConnection",
+        "/bezant.v1.HistoricalRestService/GetHealth",
         "/bezant.v1.SessionService/GetPacing",
         "/bezant.v1.SessionService/GetSession",
         "/bezant.v1.SidecarService/GetEventsStatus",
@@ -62,7 +68,7 @@ async def serve(settings: Settings) -> None:
     Raises:
         PortTakenError: an address cannot be bound.
         SocketUnusableError: Envoy's socket cannot be bound.
-        ConfigError: BEZANT_CA_FILE or BEZANT_PACING_FILE cannot be used.
+        ConfigError: BEZANT_CA_FILE, BEZANT_PACING_FILE or BEZANT_PRODUCTS_PATH cannot be used.
     """
     try:
         context = tls.client_context(verify=settings.verify_tls, ca_file=settings.ca_file)
@@ -98,7 +104,10 @@ async def serve(settings: Settings) -> None:
             max_request_bytes=settings.max_request_body_bytes,
             max_response_bytes=settings.max_response_body_bytes,
         )
-        rows = Rows(sidecar_service_pb2.DESCRIPTOR.services_by_name["SidecarService"])
+        rows = Rows(
+            sidecar_service_pb2.DESCRIPTOR.services_by_name["SidecarService"],
+            historical_rest_service_pb2.DESCRIPTOR.services_by_name["HistoricalRestService"],
+        )
         debug = DebugPages(gateway=gateway, token=settings.debug_token)
         sidecar = SidecarService(gateway=gateway, events=events.face, debug=debug, rows=rows)
         server.add(sidecar_service_pb2_grpc, "SidecarService", sidecar)
@@ -116,6 +125,16 @@ async def serve(settings: Settings) -> None:
         server.add(marketdata_service_pb2_grpc, "MarketDataService", quotes)
         server.add(scanner_service_pb2_grpc, "ScannerService", ScannerService(typed))
         server.add(portfolio_service_pb2_grpc, "PortfolioService", PortfolioService(typed))
+        historical = Historical(
+            settings,
+            gateway=typed,
+            keeper=keeper,
+            replace_socket=events.replace_socket,
+            rows=rows,
+            now=time.time,
+        )
+        server.add(historical_service_pb2_grpc, "HistoricalDataService", historical.service)
+        server.add(historical_rest_service_pb2_grpc, "HistoricalRestService", historical.rest)
         port = server.listen(settings.grpc_bind)
         if settings.envoy_socket is not None:
             server.listen_for_envoy(settings.envoy_socket)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -29,6 +29,8 @@ from bezant_server.session.maintenance import Window, zone
 MEBIBYTE = 1024 * 1024
 
 _ORIGIN = re.compile(r"https?://[^/\s?#@]+")
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_MESSAGE_ID = re.compile(r"[a-z][0-9]{1,9}")
 
 
 class ConfigError(Exception):
@@ -74,6 +76,26 @@ def _origins(value: object) -> object:
     return origins
 
 
+def _account(text: str) -> str:
+    if not _ACCOUNT.fullmatch(text):
+        raise ValueError(f"'{text}' is no account id such as DU1234567")
+    return text
+
+
+def _accounts(value: object) -> object:
+    accounts = _comma_separated(value)
+    return tuple(map(_account, accounts)) if isinstance(accounts, tuple) else accounts
+
+
+def _message_ids(value: object) -> object:
+    ids = _comma_separated(value)
+    if isinstance(ids, tuple):
+        for each in ids:
+            if not _MESSAGE_ID.fullmatch(each):
+                raise ValueError(f"'{each}' is no id of a warning such as o163")
+    return ids
+
+
 def _blank_is_unset(value: object) -> object:
     return None if value == "" else value
 
@@ -90,6 +112,12 @@ OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
 Seconds = Annotated[float, Field(gt=0, le=31 * 24 * 3600, allow_inf_nan=False)]
 Days = Annotated[int, Field(gt=0, le=36_500)]
 Count = Annotated[int, Field(gt=0, le=1024 * MEBIBYTE)]
+OptionalPort = Annotated[Annotated[int, Field(ge=0, le=65535)] | None, BeforeValidator(_blank_is_unset)]
+OptionalNumber = Annotated[Annotated[int, Field(ge=0, le=2**31 - 1)] | None, BeforeValidator(_blank_is_unset)]
+OptionalText = Annotated[str | None, BeforeValidator(_blank_is_unset)]
+Accounts = Annotated[tuple[str, ...], BeforeValidator(_accounts)]
+OptionalAccount = Annotated[Annotated[str, AfterValidator(_account)] | None, BeforeValidator(_blank_is_unset)]
+MessageIds = Annotated[tuple[str, ...], BeforeValidator(_message_ids)]
 
 
 def _variable(name: str, default: Any, description: str) -> Any:
@@ -272,6 +300,40 @@ class Settings(BaseSettings):
     events_prune_secs: Seconds = _variable("BEZANT_EVENTS_PRUNE_SECS", 3600.0, "how often old history is pruned")
     events_flush_secs: Seconds = _variable("BEZANT_EVENTS_FLUSH_SECS", 0.2, "longest that an event waits to be stored")
     events_queue_cap: Count = _variable("BEZANT_EVENTS_QUEUE_CAP", 10_000, "events that may wait to be stored")
+
+    ib_server_port: OptionalPort = _variable(
+        "IB_SERVER_PORT", None, "a port on 127.0.0.1 that serves /ib/* alone; its clients use 3001"
+    )
+    ib_client_id: OptionalNumber = _variable(
+        "IB_CLIENT_ID", None, "the client_id that /ib/health tells, instead of a random one"
+    )
+    ib_host: OptionalText = _variable("IB_HOST", None, "has no effect: the gateway is IBKR_GATEWAY_URL")
+    ib_port: OptionalText = _variable("IB_PORT", None, "has no effect: the gateway is IBKR_GATEWAY_URL")
+    products_path: OptionalPath = _variable(
+        "BEZANT_PRODUCTS_PATH", None, "TOML file of product codes, added to those that come with the server"
+    )
+
+    api_keys_path: Path = _variable(
+        "BEZANT_API_KEYS_PATH", Path("~/.config/bezant/api-keys.json"), "the file of API keys; see `bezant keys`"
+    )
+    state_db_path: Path = _variable(
+        "BEZANT_STATE_DB_PATH", Path("~/.local/state/bezant/state.db"), "SQLite file of target orders"
+    )
+    accounts: Accounts = _variable(
+        "BEZANT_ACCOUNTS", (), "the accounts that targets may be set for, comma-separated; all of the login if unset"
+    )
+    default_account: OptionalAccount = _variable(
+        "BEZANT_DEFAULT_ACCOUNT", None, "the account of targets that name none; else the only or the selected one"
+    )
+    target_live: bool = _variable("BEZANT_TARGET_LIVE", False, "let targets trade on a live account")
+    confirm_message_ids: MessageIds = _variable(
+        "BEZANT_CONFIRM_MESSAGE_IDS",
+        ("o354", "o10151"),
+        "IBKR's warnings that are confirmed for target orders, comma-separated; see docs/target-orders.md",
+    )
+    failpoint: OptionalText = _variable(
+        "BEZANT_FAILPOINT", None, "for tests: the step of a batch at which the server kills itself; needs --paper"
+    )
 
     @classmethod
     def settings_customise_sources(

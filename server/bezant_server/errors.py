@@ -8,7 +8,7 @@ test holds it against this module.
     ├── BadRequest                  bad_request
     │   └── MissingQueryParam       missing_query_param
     ├── InvalidBaseUrl              invalid_base_url
-    ├── Forbidden, NotFound, MethodNotAllowed, DebugUnauthorized
+    ├── Unauthorized, Forbidden, NotFound, MethodNotAllowed, DebugUnauthorized
     ├── RateLimited                 rate_limited
     ├── UpgradeRequired, BodyTooLarge, HeadersTooLarge, RequestTimeout, ServerUnavailable   (Envoy answers these)
     ├── UpstreamError               what went wrong between us and the gateway
@@ -19,6 +19,7 @@ test holds it against this module.
     │   ├── AccountNotFound, ContractNotFound, AmbiguousSymbol, NoDerivatives, ScanRefused
     │   ├── BarSizeChanged, HistoryUnavailable, SnapshotRefused
     │   └── OrderNotFound, OrderNotOpen, OrderNotEditable, OrderRefused, ReplyExpired
+    ├── BrokerConnectionError, BatchNotFound, IdempotencyConflict, StateUnavailable     (target orders)
     ├── EventsDisabled, EventsHistoryDisabled, EventsSubscribeFailed, CursorExpired, SlowReader
     └── Internal                    internal
 """
@@ -128,6 +129,14 @@ class InvalidBaseUrl(BezantError):
     code = "invalid_base_url"
     http_status = 400
     grpc_status = StatusCode.INVALID_ARGUMENT
+
+
+class Unauthorized(BezantError):
+    """The call needs an API key, and has none or a wrong one."""
+
+    code = "unauthorized"
+    http_status = 401
+    grpc_status = StatusCode.UNAUTHENTICATED
 
 
 class Forbidden(BezantError):
@@ -523,6 +532,41 @@ class SlowReader(BezantError):
             "or reconcile where that has expired",
             fields={"cursors": cursors},
         )
+
+
+class BrokerConnectionError(BezantError):
+    """Target orders: the broker cannot be reached or does not answer; `cause` is the code of what happened."""
+
+    code = "broker_connection_error"
+    http_status = 500
+    grpc_status = StatusCode.UNAVAILABLE
+
+    def __init__(self, cause: BezantError) -> None:
+        super().__init__(cause.message, fields={"cause": cause.code})
+
+
+class BatchNotFound(BezantError):
+    """There is no batch of target orders with that id."""
+
+    code = "batch_not_found"
+    http_status = 404
+    grpc_status = StatusCode.NOT_FOUND
+
+
+class IdempotencyConflict(BezantError):
+    """The idempotency key was used for another request. Nothing was placed."""
+
+    code = "idempotency_conflict"
+    http_status = 409
+    grpc_status = StatusCode.ALREADY_EXISTS
+
+
+class StateUnavailable(BezantError):
+    """The database of target orders cannot be used. Nothing was sent for the call."""
+
+    code = "state_unavailable"
+    http_status = 503
+    grpc_status = StatusCode.UNAVAILABLE
 
 
 class Internal(BezantError):

@@ -252,7 +252,7 @@ def _process(
     command: tuple[str, ...], directory: Path, log: Path, variables: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in a folder without a `.env`, with no variable of ours but `variables`."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BEZANT_", "IBKR_"))}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BEZANT_", "IBKR_", "IB_"))}
     with log.open("wb") as output:
         child = subprocess.Popen(
             command,

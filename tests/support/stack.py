@@ -134,7 +134,7 @@ def start_stack(
 
 def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment with no variable of ours but the given ones."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BEZANT_", "IBKR_"))}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BEZANT_", "IBKR_", "IB_"))}
     return {**inherited, **(variables or {})}
 
 

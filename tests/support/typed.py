@@ -88,7 +88,7 @@ class TypedServer:
 @contextlib.contextmanager
 def start_server(paper: PaperGateway, folder: Path, **variables: str) -> Iterator[TypedServer]:
     """Run `bezant serve` in front of a paper gateway, and wait until orders can be sent (unless upkeep is off)."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BEZANT_", "IBKR_"))}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BEZANT_", "IBKR_", "IB_"))}
     settings = {**_SETTINGS, "IBKR_GATEWAY_URL": paper.base_url, **variables}
     log_file = folder / f"server-{time.monotonic_ns()}.log"
     with log_file.open("wb") as output:

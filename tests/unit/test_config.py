@@ -24,8 +24,23 @@ VARIABLES = {config.variable_name(field): name for name, field in FIELDS.items()
 SECRETS = [config.variable_name(field) for field in FIELDS.values() if config.is_secret(field)]
 
 
+SAMPLES: dict[str, tuple[str, object]] = {
+    "confirm_message_ids": ("o163, p12", ("o163", "p12")),
+    "cors_origins": ("https://a.example, http://b:3000", ("https://a.example", "http://b:3000")),
+    "default_account": ("DU1234567", "DU1234567"),
+    "failpoint": ("batch:stored", "batch:stored"),
+    "ib_client_id": ("7", 7),
+    "ib_host": ("10.0.0.1", "10.0.0.1"),
+    "ib_port": ("7497", "7497"),
+    "ib_server_port": ("3001", 3001),
+}
+"""Of fields whose default does not tell what they take."""
+
+
 def sample(field: FieldInfo) -> tuple[str, object]:
     """A value that is not the default: as an operator writes it, and as the program sees it."""
+    if (named := SAMPLES.get(VARIABLES[config.variable_name(field)])) is not None:
+        return named
     default = field.default
     if config.is_secret(field):
         return "a-secret", SecretStr("a-secret")
@@ -44,14 +59,12 @@ def sample(field: FieldInfo) -> tuple[str, object]:
             return "Sun 12:30-13:00,23:00-01:00", (Window(6, time(12, 30), time(13)), Window(None, time(23), time(1)))
         case ZoneInfo():
             return "Europe/Zurich", ZoneInfo("Europe/Zurich")
-        case tuple() if field is FIELDS["cors_origins"]:
-            return "https://a.example, http://b:3000", ("https://a.example", "http://b:3000")
         case tuple():
             return "one, two ,,three", ("one", "two", "three")
         case str():
             other = next(choice for choice in get_args(field.annotation) if choice != default)
             return other, other
-        case None:
+        case None | Path():
             return "/tmp/some/file", Path("/tmp/some/file")
     raise AssertionError(f"a default of a new kind: {default!r}")
 
@@ -60,7 +73,7 @@ def sample(field: FieldInfo) -> tuple[str, object]:
 def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
-        if name.upper().startswith(("BEZANT_", "IBKR_")):
+        if name.upper().startswith(("BEZANT_", "IBKR_", "IB_")):
             monkeypatch.delenv(name)
 
 

@@ -29,6 +29,7 @@ EXAMPLES: list[BezantError] = [
     errors.BadRequest("about nothing in particular"),
     errors.MissingQueryParam("symbol"),
     errors.InvalidBaseUrl("x"),
+    errors.Unauthorized("x"),
     errors.Forbidden("x"),
     errors.NotFound("x"),
     errors.MethodNotAllowed("x", allow=("GET", "HEAD")),
@@ -72,6 +73,10 @@ EXAMPLES: list[BezantError] = [
     errors.SlowReader("ORDERS=7"),
     errors.DepthInUse(265598),
     errors.TooManyFeeds("x"),
+    errors.BrokerConnectionError(errors.UpstreamUnreachable("x")),
+    errors.BatchNotFound("x"),
+    errors.IdempotencyConflict("x"),
+    errors.StateUnavailable("x"),
     errors.Internal(),
 ]
 each = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: f"{error.code}-{error.http_status}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bezant.v1 import sidecar_service_pb2
-from bezant_server.sidecar.rows import Rows
+from bezant_server.rpc.rows import Rows
 
 
 @pytest.fixture(scope="module")

@@ -35,18 +35,11 @@ class Resolver:
         """
         kind = request.security_type or "STK"
         symbol = request.symbol.strip().upper()
-        match kind:
-            case "STK":
-                found = await self._stocks(symbol)
-            case "CASH":
-                found = await self._pairs(symbol)
-            case "FUT":
-                return await self._future(symbol, request)
-            case _:
-                found = await self._indices(symbol)
+        if kind == "FUT":
+            return await self._future(symbol, request)
         left = [
             each
-            for each in found
+            for each in await self.candidates(symbol, kind)
             if request.exchange.upper() in ("", each.listing_exchange.upper(), each.exchange.upper())
             and request.currency_code.upper() in ("", each.currency_code)
         ]
@@ -54,15 +47,45 @@ class Resolver:
             left = [each for each in left if each.is_us] or left
         return _only(symbol, kind, left)
 
+    async def candidates(self, symbol: str, kind: str) -> list[pb.Contract]:
+        """All that a symbol may mean, futures aside.
+
+        Args:
+            symbol: upper case.
+            kind: STK, CASH or IND.
+        """
+        match kind:
+            case "STK":
+                return await self._stocks(symbol)
+            case "CASH":
+                return await self._pairs(symbol)
+            case _:
+                return await self._indices(symbol)
+
+    async def futures(self, symbol: str, exchange: str) -> list[pb.Future]:
+        """The futures of a symbol that have not expired, the nearest expiry first.
+
+        Args:
+            symbol: upper case.
+            exchange: empty for any.
+        """
+        query = [("symbols", symbol)]
+        if exchange:
+            query.append(("exchange", exchange))
+        return decode.futures(await self._gateway.read("/trsrv/futures", query=query, need=Need.LOGIN), [symbol])
+
+    async def secdefs(self, conids: Sequence[int]) -> dict[int, pb.Contract]:
+        """Definitions of at most 200 contracts, by conid; what IBKR does not know is left out."""
+        query = [("conids", ",".join(map(str, conids)))]
+        return decode.secdefs(await self._gateway.read("/trsrv/secdef", query=query, need=Need.LOGIN))
+
     async def _stocks(self, symbol: str) -> list[pb.Contract]:
         answer = await self._gateway.read("/trsrv/stocks", query=[("symbols", symbol)], need=Need.LOGIN)
         listings = [listing for stock in decode.stocks(answer, [symbol]) for listing in stock.listings]
         conids = list(dict.fromkeys(listing.conid for listing in listings if listing.conid))[:_MOST_SECDEFS]
         if not conids:
             return []
-        known = decode.secdefs(
-            await self._gateway.read("/trsrv/secdef", query=[("conids", ",".join(map(str, conids)))], need=Need.LOGIN)
-        )
+        known = await self.secdefs(conids)
         found = []
         for listing in listings:
             contract = pb.Contract(conid=listing.conid, symbol=symbol)
@@ -95,10 +118,7 @@ class Resolver:
         ]
 
     async def _future(self, symbol: str, request: pb.ResolveContractRequest) -> int:
-        query = [("symbols", symbol)]
-        if request.exchange:
-            query.append(("exchange", request.exchange))
-        futures = decode.futures(await self._gateway.read("/trsrv/futures", query=query, need=Need.LOGIN), [symbol])
+        futures = await self.futures(symbol, request.exchange)
         if request.contract_month:
             futures = [future for future in futures if future.expiry.startswith(request.contract_month)]
         if not futures:

@@ -137,7 +137,7 @@ REFUSALS: tuple[_Row, ...] = (
     _row(r"/iserver/contract/rules", "400 500", _ANY, _contract),
     _row(r"/iserver/secdef/info", "400 404", r"no contract", _contract),
     _row(r"/contract/trading-schedule", "400 404 500", _ANY, _contract),
-    _row(r"/iserver/marketdata/history", "200 400 404 500", _ANY, _history),
+    _row(r"/iserver/marketdata/history|/hmds/history", "200 400 404 500", _ANY, _history),
     _row(r"/md/regsnapshot", "200 400 403 404 500", _ANY, _snapshot),
     _row(r"/iserver/scanner/run", "400 500", _ANY, _scan),
 )

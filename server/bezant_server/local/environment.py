@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from bezant_server.config import Settings, variable_name
 
-_PREFIXES = ("BEZANT_", "IBKR_")
+_PREFIXES = ("BEZANT_", "IBKR_", "IB_")
 
 
 def without_settings() -> dict[str, str]:

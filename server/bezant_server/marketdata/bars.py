@@ -116,7 +116,7 @@ class Bars:
         """
         end = self._now() if wanted.end is None else wanted.end
         start = end - (period_secs(wanted.period) or 0) if wanted.start is None else wanted.start
-        chunk = _chunk(wanted, end - start)
+        chunk, at_once = _chunk(wanted, end - start)
         lot = await self._lot(wanted.conid)
         response = pb.ListBarsResponse(bar_secs=BARS[wanted.bar])
         found: dict[int, pb.Bar] = {}
@@ -128,10 +128,10 @@ class Bars:
             page = {bar.start_time.ToMilliseconds(): bar for bar in decode.bars(row, lot=lot)}
             fresh = {at: bar for at, bar in page.items() if at not in found}
             found |= fresh
-            if chunk == wanted.period or not fresh or min(page) / 1000 <= start:
+            if at_once or not fresh or min(page) / 1000 <= start:
                 break
             edge = min(page) / 1000
-        oldest = math.floor(start / BARS[wanted.bar]) * BARS[wanted.bar] if wanted.start is not None else 0
+        oldest = 0 if at_once else math.floor(start / BARS[wanted.bar]) * BARS[wanted.bar]
         newest = math.inf if wanted.end is None else wanted.end
         response.bars.extend(bar for at, bar in sorted(found.items()) if oldest <= at / 1000 <= newest)
         return response
@@ -168,11 +168,11 @@ class Bars:
         return self._lots[conid]
 
 
-def _chunk(wanted: Wanted, span: float) -> str:
-    """The period to ask for in each call."""
+def _chunk(wanted: Wanted, span: float) -> tuple[str, bool]:
+    """The period to ask for in each call, and whether one call is all."""
     size = BARS[wanted.bar]
-    if wanted.period and span / size <= MOST_BARS:
-        return wanted.period
+    if wanted.period and span / size <= MOST_BARS and size >= smallest_bar(wanted.period):
+        return wanted.period, True
     chunk = next(period for smallest, period in reversed(_CHUNKS) if size >= smallest)
     length = min(period_secs(chunk) or _DAY, MOST_BARS * size)
     if span > MOST_CALLS * length:
@@ -181,7 +181,7 @@ def _chunk(wanted: Wanted, span: float) -> str:
             f"{wanted.bar} bars of {span / _DAY:.0f} days take more than {MOST_CALLS} calls: at most {possible}",
             field="period" if wanted.period else "start_time",
         )
-    return chunk
+    return chunk, False
 
 
 def _describe(response: pb.ListBarsResponse, row: Row, wanted: Wanted) -> None:

@@ -22,6 +22,7 @@ POST    /gateway/away          {"seconds"}: refuse connections for that (real) t
 POST    /gateway/restart       new session id and cookies, sockets dropped
 POST    /limits                {"on"}: enforce pacing or not; empties the penalty box
 POST    /quotes                {"conid", "bid", "ask", "last"?}: pin a quote; {"conid", "clear": true} frees it
+POST    /orders                an order object as IBKR takes it, with acctId: entered in another program
 GET     /requests              counts by method and path, statuses, and the 500 most recent requests
 DELETE  /requests              start counting anew
 GET     /state                 clock, sessions, sockets, orders, penalty box
@@ -44,6 +45,7 @@ from bezant_server.paper.gateway import Gateway
 from bezant_server.paper.order_state import live_row
 from bezant_server.paper.prices import Pin
 from bezant_server.paper.socket import Sockets
+from bezant_server.paper.validation import BadOrder, OrderRejected
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,7 @@ class Control:
             "/gateway/restart": self.restart,
             "/limits": self.limits,
             "/quotes": self.pin,
+            "/orders": self.enter_order,
         }
         for path, action in posts.items():
             app.router.add_post(path, self._endpoint(action))
@@ -203,6 +206,12 @@ class Control:
             raise _Bad("bid must not be above ask")
         self._gateway.market.pin(conid, Pin(bid, ask, last))
         return {}
+
+    async def enter_order(self, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"order_id": self._gateway.desk.enter(str(body.get("acctId")), body).order_id}
+        except (BadOrder, OrderRejected) as error:
+            raise _Bad(str(error)) from None
 
     async def requests(self, _body: dict[str, Any]) -> dict[str, Any]:
         return self._gateway.requests.report()

@@ -17,6 +17,8 @@ _MAX_BARS = 1000
 _KEPT_BARS = 50_000
 _SAMPLES = 6
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_DAY_BEGINS = 8 * _HOUR
+"""When a bar of a day or more begins, after midnight UTC: a recorded one of a US stock does at 4:00 in New York."""
 _PERIOD_UNITS = {"min": _MINUTE, "h": _HOUR, "d": _DAY, "w": 7 * _DAY, "m": 30 * _DAY, "y": 365 * _DAY}
 _LARGEST = {"min": 30, "h": 8, "d": 1000, "w": 792, "m": 182, "y": 15}
 _BARS = {
@@ -104,6 +106,29 @@ class History:
             "travelTime": 48,
         }
 
+    def of_side(self, instrument: Instrument, query: HistoryQuery, *, bid: bool) -> dict[str, Any]:
+        """The body of an HMDS answer: bars of the bid or of the ask, a tick below or above the price."""
+        shift = -instrument.tick if bid else instrument.tick
+        history = self.bars(instrument, query)
+        data = [
+            {"t": bar["t"], "v": 0}
+            | {name: round(bar[name] + shift, instrument.decimals) for name in ("o", "c", "h", "l")}
+            for bar in history["data"]
+        ]
+        first, last = data[0]["t"], data[-1]["t"] + history["barLength"] * 1000
+        return {
+            "bars": {
+                "open": data[0]["o"],
+                "startTime": f"{datetime.fromtimestamp(first / 1000, UTC):%Y%m%d}",
+                "startTimeVal": first,
+                "endTime": f"{datetime.fromtimestamp(last / 1000, UTC):%Y%m%d}",
+                "endTimeVal": last,
+                "points": len(data) - 1,
+                "data": data,
+                "mktDataDelay": 0,
+            }
+        }
+
     def _bar(self, instrument: Instrument, start: int, length: int, end: float, *, traded: bool) -> dict[str, Any]:
         complete = start + length <= end
         prices = self._complete(instrument, start, length) if complete else self._sample(instrument, start, length, end)
@@ -114,7 +139,7 @@ class History:
             "h": max(prices),
             "l": min(prices),
             "v": round(volume * (0.75 + (start // length * 2654435761 % 1000) / 2000), 2) if traded else 0,
-            "t": start * 1000,
+            "t": (start + (_DAY_BEGINS if length >= _DAY else 0)) * 1000,
         }
 
     def _sample(self, instrument: Instrument, start: int, length: int, end: float | None = None) -> tuple[float, ...]:

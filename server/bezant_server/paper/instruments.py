@@ -1,17 +1,22 @@
-"""The instruments of the paper market: stocks, one index, currency pairs, quarterly ES futures, option chains."""
+"""The instruments of the paper market: stocks, one index, currency pairs, quarterly futures, option chains."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 _OPTION_BASE = 600_000_000
 _EXTRA_BASE = 700_000_000
+_BOND_FUTURE_BASE = 800_000_000
 _OPTION_MONTHS = 3
 _STRIKES_EACH_SIDE = 10
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _FUTURE_CODES = {3: "H", 6: "M", 9: "U", 12: "Z"}
+_FUTURES_EACH = 4
+_ZONES = {"DE": "Europe/Berlin", "FR": "Europe/Paris", "GB": "Europe/London", "US": "US/Eastern"}
+_ZONES_OF_EXCHANGES = {"CBOT": "US/Central", "CME": "US/Central"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,23 @@ class Instrument:
     def wire_listing(self) -> str:
         """The listing exchange as order rows spell it."""
         return "NASDAQ.NMS" if self.listing == "NASDAQ" else self.listing
+
+    @property
+    def time_zone(self) -> str:
+        """Of its exchange, as IBKR names it."""
+        return _ZONES_OF_EXCHANGES.get(self.listing, _ZONES[self.country])
+
+    @property
+    def takes_fractions(self) -> bool:
+        """Whether less than one share of it can be traded."""
+        return self.sec_type == "STK" and self.is_us
+
+    @property
+    def local_symbol(self) -> str:
+        """The symbol at its exchange: a future's has its month, such as ESZ6."""
+        if self.sec_type == "FUT" and self.expiry:
+            return f"{self.symbol}{_FUTURE_CODES[self.expiry.month]}{self.expiry.year % 10}"
+        return self.symbol
 
     @property
     def month(self) -> str | None:
@@ -117,6 +139,19 @@ _STOCKS = (
         3691937, "SAP", "STK", "SAP SE-SPONSORED ADR", 240.0, listing="NYSE", sector="Technology", group="Software",
         category="Enterprise Software/Serv", stock_type="ADR", daily_volume=900_000,
     ),
+    Instrument(
+        29612281, "BMW", "STK", "BAYERISCHE MOTOREN WERKE AG", 84.0, currency="EUR", listing="IBIS",
+        exchanges="SMART,IBIS,FWB,TGATE", country="DE", tick=0.02, sector="Consumer, Cyclical",
+        group="Auto Manufacturers", category="Auto-Cars/Light Trucks", daily_volume=1_000_000,
+    ),
+    Instrument(
+        29612193, "AIR", "STK", "AIRBUS SE", 150.0, currency="EUR", listing="SBF", exchanges="SMART,SBF,CHIXEN",
+        country="FR", tick=0.02, sector="Industrial", group="Aerospace/Defense", daily_volume=1_200_000,
+    ),
+    Instrument(
+        29612200, "AIR", "STK", "AIRBUS SE", 150.0, currency="EUR", listing="IBIS", exchanges="SMART,IBIS,FWB",
+        country="DE", tick=0.02, sector="Industrial", group="Aerospace/Defense", daily_volume=200_000,
+    ),
 )  # fmt: skip
 
 _PAIRS = (
@@ -141,6 +176,28 @@ ES_UNDERLYING = Instrument(
 )  # fmt: skip
 
 
+def _bond(conid: int, symbol: str, name: str, price: float, listing: str, *, tick: float, **facts: Any) -> Instrument:
+    """What a future on government bonds is on. Ticks and multipliers are the exchanges'."""
+    return Instrument(
+        conid, symbol, "IND", name, price, listing=listing, exchanges=listing, tick=tick,
+        **{"decimals": 2, "multiplier": 1000, "volatility": 0.004, "daily_volume": 0, **facts},
+    )  # fmt: skip
+
+
+_EUREX: dict[str, Any] = {"currency": "EUR", "country": "DE"}
+_BONDS = (
+    (_bond(11_005_101, "R", "Long Gilt", 92.5, "ICEEU", tick=0.01, currency="GBP", country="GB"), 26),
+    (_bond(11_005_102, "ZN", "10 Year US Treasury Note", 110.5, "CBOT", tick=0.015625, decimals=6), 19),
+    (_bond(11_005_103, "ZF", "5 Year US Treasury Note", 107.5, "CBOT", tick=0.0078125, decimals=7), 28),
+    (_bond(11_005_104, "ZB", "30 Year US Treasury Bond", 117.0, "CBOT", tick=0.03125, decimals=5), 19),
+    (_bond(11_005_105, "GBL", "Euro Bund (10 Year Bond)", 129.5, "EUREX", tick=0.01, **_EUREX), 8),
+    (_bond(11_005_106, "GBM", "Euro Bobl (5 Year Bond)", 117.5, "EUREX", tick=0.01, **_EUREX), 8),
+    (_bond(11_005_107, "GBS", "Euro Schatz (2 Year Bond)", 107.0, "EUREX", tick=0.005, decimals=3, **_EUREX), 8),
+    (_bond(11_005_108, "BTP", "Euro BTP Italian Government Bond", 120.5, "EUREX", tick=0.01, **_EUREX), 8),
+)
+"""Each with the day of its month on which futures on it are traded for the last time, or the weekday before."""
+
+
 class Universe:
     """Every instrument the gateway knows, by conid and by symbol."""
 
@@ -158,6 +215,8 @@ class Universe:
         self._add(_PAIRS)
         self._add((_INDEX, ES_UNDERLYING))
         self._add(_futures(today))
+        for place, (bond, last_day) in enumerate(_BONDS):
+            self._add((bond, *_bond_futures(bond, place, last_day, today)))
         for place, stock in enumerate(_STOCKS):
             if stock.has_options:
                 self._add(_options(stock, place, today))
@@ -240,7 +299,28 @@ def _futures(today: date) -> Iterator[Instrument]:
             underlying=ES_UNDERLYING.conid,
         )
         made += 1
-        if made == 4:
+        if made == _FUTURES_EACH:
+            return
+
+
+def _bond_futures(bond: Instrument, place: int, last_day: int, today: date) -> Iterator[Instrument]:
+    made = 0
+    for quarter in range(today.year * 4, today.year * 4 + 2 * _FUTURES_EACH):
+        year, month = quarter // 4, quarter % 4 * 3 + 3
+        expiry = date(year, month, last_day)
+        expiry -= timedelta(days=max(expiry.weekday() - 4, 0))
+        if expiry < today:
+            continue
+        yield replace(
+            bond,
+            conid=_BOND_FUTURE_BASE + place * 10_000 + quarter - 2020 * 4,
+            sec_type="FUT",
+            daily_volume=500_000,
+            expiry=expiry,
+            underlying=bond.conid,
+        )
+        made += 1
+        if made == _FUTURES_EACH:
             return
 
 

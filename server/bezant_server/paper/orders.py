@@ -97,6 +97,15 @@ class OrderDesk:
             self._check_funds(spec)
         return self._ask(self._questions(specs), lambda: self._submit(specs))
 
+    def enter(self, account: str, body: Any) -> Order:
+        """Take an order from another program of the login, which has answered IBKR's questions there.
+
+        Raises:
+            BadOrder, OrderRejected: it makes no sense.
+        """
+        (row,) = self._submit([self._parse_one(account, body)])
+        return self.orders[int(row["order_id"])]
+
     def parse(self, account: str, body: Any) -> list[OrderSpec]:
         """Read the `orders` of a request."""
         orders = body.get("orders") if isinstance(body, dict) else None

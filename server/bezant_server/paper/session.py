@@ -47,6 +47,7 @@ class BrokerageSession:
     lines: dict[int, set[str]] = field(default_factory=dict)
     searched: set[int] = field(default_factory=set)
     struck: set[int] = field(default_factory=set)
+    hmds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,8 @@ def parse_order(
         quantity = _quantity_for(cash_quantity, instrument, price or reference_price(instrument))
     if quantity is None or quantity <= 0:
         raise OrderRejected("Invalid order quantity")
+    if quantity != int(quantity) and instrument.sec_type != "CASH" and not instrument.takes_fractions:
+        raise OrderRejected("Fractional-sized order cannot be placed for this instrument")
     return OrderSpec(
         account=account,
         instrument=instrument,

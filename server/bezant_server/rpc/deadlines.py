@@ -13,10 +13,14 @@ _TYPED = frozenset(
     {
         "ContractsService",
         "EventsService",
+        "HistoricalDataService",
+        "HistoricalRestService",
         "MarketDataService",
         "OrdersService",
         "PortfolioService",
         "ScannerService",
+        "TargetOrdersRestService",
+        "TargetOrdersService",
     }
 )
 _USUAL_SECS = 30.0

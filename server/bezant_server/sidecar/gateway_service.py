@@ -15,8 +15,8 @@ from bezant_server.cpapi.messages import READ_METHODS, Headers, UpstreamRequest,
 from bezant_server.errors import BadRequest, EventsDisabled, MethodNotAllowed, NotFound
 from bezant_server.rpc import call as calls
 from bezant_server.rpc.call import Context, HttpRequest
+from bezant_server.rpc.rows import Rows
 from bezant_server.sidecar import answers, headers
-from bezant_server.sidecar.rows import Rows
 
 _METHODS = READ_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 _BODY_METHODS = _METHODS - READ_METHODS

@@ -19,9 +19,9 @@ from bezant_server.errors import BadRequest, NotAuthenticated
 from bezant_server.events.api import Events
 from bezant_server.rpc import call as calls
 from bezant_server.rpc.call import Context
+from bezant_server.rpc.rows import Rows
 from bezant_server.sidecar import answers, headers
 from bezant_server.sidecar.debug import DebugPages
-from bezant_server.sidecar.rows import Rows
 
 _DEFAULT_FIELDS = "31,84,86,87"
 

@@ -28,6 +28,14 @@ from tests.support.grpc_errors import error_info, violated_fields
 from tests.support.scripted_gateway import CLOSE, Answer, Arrival, ScriptedGateway, answer, json_answer
 from tests.unit.test_errors import documented
 
+TARGETS_ONLY = {
+    "batch_not_found",
+    "broker_connection_error",
+    "idempotency_conflict",
+    "state_unavailable",
+    "unauthorized",
+}
+"""Tested with the target orders (tests/contract/targets)."""
 TYPED_ONLY = {
     "account_not_found",
     "ambiguous_symbol",
@@ -47,7 +55,7 @@ TYPED_ONLY = {
     "reply_expired",
     "upstream_not_primed",
 }
-TESTED_ELSEWHERE = {"invalid_base_url", "internal", "rate_limited", "session_not_ready", *TYPED_ONLY}
+TESTED_ELSEWHERE = {"invalid_base_url", "internal", "rate_limited", "session_not_ready", *TARGETS_ONLY, *TYPED_ONLY}
 STATUS = ("POST", "/v1/api/iserver/auth/status")
 Code = grpc.StatusCode
 

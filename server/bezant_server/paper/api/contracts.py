@@ -115,6 +115,7 @@ class ContractsApi:
         )
 
     async def futures(self, request: web.Request) -> web.Response:
+        exchange = request.query.get("exchange", "").upper()
         return json_response(
             {
                 symbol: [
@@ -128,7 +129,9 @@ class ContractsApi:
                         "longFuturesCutOff": _compact_date(future),
                     }
                     for future in self._universe
-                    if future.sec_type == "FUT" and future.symbol == symbol
+                    if future.sec_type == "FUT"
+                    and future.symbol == symbol
+                    and exchange in {"", *future.exchanges.split(",")}
                 ]
                 for symbol in _symbols(request.query)
             }
@@ -230,7 +233,7 @@ class ContractsApi:
                 "trailing_stop_limit",
             ],
             "ibAlgoTypes": [],
-            "fraqTypes": ["limit", "market", "stop", "stop_limit"] if instrument.sec_type == "STK" else [],
+            "fraqTypes": ["limit", "market", "stop", "stop_limit"] if instrument.takes_fractions else [],
             "forceOrderPreview": False,
             "cqtTypes": ["limit", "market"] if instrument.sec_type in {"STK", "CASH"} else [],
             "orderDefaults": {"LMT": {"LP": instrument.format(quote.mark)}},
@@ -245,7 +248,7 @@ class ContractsApi:
             "orderOrigination": None,
             "preview": True,
             "displaySize": None,
-            "fraqInt": 4,
+            "fraqInt": 4 if instrument.takes_fractions else 0,
             "cashCcy": instrument.currency,
             "cashQtyIncr": 500,
             "priceMagnifier": None,
@@ -273,7 +276,7 @@ def _contract(instrument: Instrument) -> dict[str, Any]:
         "valid_exchanges": instrument.exchanges,
         "allow_sell_long": False,
         "is_zero_commission_security": False,
-        "local_symbol": instrument.symbol,
+        "local_symbol": instrument.local_symbol,
         "contract_clarification_type": None,
         "classifier": None,
         "currency": instrument.currency,

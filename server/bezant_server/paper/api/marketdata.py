@@ -12,6 +12,7 @@ from bezant_server.paper.fields import FieldTable
 from bezant_server.paper.gateway import Gateway
 from bezant_server.paper.history import HistoryQuery
 from bezant_server.paper.http import ApiError, Route, json_response, read_object
+from bezant_server.paper.instruments import Instrument
 from bezant_server.paper.session import BrokerageSession
 
 _MAX_CONIDS, _MAX_FIELDS = 100, 50
@@ -34,6 +35,8 @@ class MarketDataApi:
             Route("POST", "/iserver/marketdata/unsubscribe", self.unsubscribe),
             Route("GET", "/iserver/marketdata/unsubscribeall", self.unsubscribe_all),
             Route("GET", "/md/regsnapshot", self.regulatory_snapshot),
+            Route("POST", "/hmds/auth/init", self.open_hmds),
+            Route("GET", "/hmds/history", self.hmds_history),
         ]
 
     async def snapshot(self, request: web.Request) -> web.Response:
@@ -60,6 +63,20 @@ class MarketDataApi:
         finally:
             self._history_running -= 1
 
+    async def open_hmds(self, _request: web.Request) -> web.Response:
+        brokerage_of(self._gateway).hmds = True
+        return json_response({"status": "submitted"})
+
+    async def hmds_history(self, request: web.Request) -> web.Response:
+        """404 until the bridge to the historical data is open; then bars of the bid and of the ask."""
+        if not brokerage_of(self._gateway).hmds:
+            raise ApiError(404, "Resource not found")
+        instrument = self._instrument(request)
+        kind = request.query.get("barType", "Last")
+        if instrument is None or kind not in {"Bid", "Ask"}:
+            return json_response({"error": "Chart data unavailable"}, 500)
+        return json_response(self._gateway.history.of_side(instrument, _query(request), bid=kind == "Bid"))
+
     async def unsubscribe(self, request: web.Request) -> web.Response:
         brokerage = brokerage_of(self._gateway)
         conid = (await read_object(request)).get("conid")
@@ -75,17 +92,15 @@ class MarketDataApi:
     async def regulatory_snapshot(self, request: web.Request) -> web.Response:
         """The national best bid and offer, of US stocks only."""
         brokerage_of(self._gateway)
-        text = request.query.get("conid", "")
-        conid = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
-        instrument = self._gateway.universe.get(conid)
+        instrument = self._instrument(request)
         if instrument is None or instrument.sec_type != "STK" or not instrument.is_us:
             raise ApiError(400, "Bad Request: no regulatory snapshot of this contract")
         values = self._fields.values(instrument, ("31", "84", "86", "7059"))
         quote = self._gateway.market.quote(instrument, self._gateway.step())
         return json_response(
             {
-                "conid": conid,
-                "conidEx": str(conid),
+                "conid": instrument.conid,
+                "conidEx": str(instrument.conid),
                 "BboExchange": "9c0001",
                 "HasDelayed": False,
                 **values,
@@ -132,18 +147,23 @@ class MarketDataApi:
         )
 
     def _history(self, request: web.Request) -> web.Response:
-        text = request.query.get("conid", "")
-        conid = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
-        instrument = self._gateway.universe.get(conid)
+        instrument = self._instrument(request)
         if instrument is None:
             return json_response({"error": "Chart data unavailable"}, 500)
         if request.query.get("direction") == "1":
             return json_response({"error": "Chart data unavailable"})
-        query = HistoryQuery(
-            period=request.query.get("period", ""),
-            bar=request.query.get("bar", ""),
-            start_time=request.query.get("startTime", ""),
-            source=request.query.get("source", ""),
-            outside_rth=request.query.get("outsideRth", "").lower() == "true",
-        )
-        return json_response(self._gateway.history.bars(instrument, query))
+        return json_response(self._gateway.history.bars(instrument, _query(request)))
+
+    def _instrument(self, request: web.Request) -> Instrument | None:
+        text = request.query.get("conid", "")
+        return self._gateway.universe.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
+
+def _query(request: web.Request) -> HistoryQuery:
+    return HistoryQuery(
+        period=request.query.get("period", ""),
+        bar=request.query.get("bar", ""),
+        start_time=request.query.get("startTime", ""),
+        source=request.query.get("source", ""),
+        outside_rth=request.query.get("outsideRth", "").lower() == "true",
+    )

@@ -14,7 +14,6 @@ from bezant_server.paper.http import ApiError, Route, json_response
 from bezant_server.paper.instruments import Instrument
 
 _DAYS = 6
-_ZONES = {"DE": ("Europe/Berlin", "Europe/Berlin"), "US": ("America/New_York", "US/Eastern")}
 _MOST_ALGOS = 8
 
 _ALGORITHMS: tuple[dict[str, Any], ...] = (
@@ -110,8 +109,7 @@ class ReferenceApi:
         instrument = self._get(request.query.get("conid", ""))
         if instrument is None:
             raise ApiError(400, "Bad Request: conid")
-        name, shown = _ZONES.get(instrument.country, _ZONES["US"])
-        zone = ZoneInfo(name)
+        zone = ZoneInfo(instrument.time_zone)
         today = datetime.fromtimestamp(self._gateway.clock.now(), UTC).astimezone(zone).date()
         schedules = {}
         for ahead in range(_DAYS):
@@ -125,7 +123,7 @@ class ReferenceApi:
                     "liquid_hours": [{"opening": at[9, 30], "closing": at[16, 0]}],
                     "extended_hours": [{"opening": at[4, 0], "closing": at[20, 0], "cancel_daily_orders": True}],
                 }
-        return json_response({"exchange_time_zone": shown, "schedules": schedules})
+        return json_response({"exchange_time_zone": zone.key, "schedules": schedules})
 
     async def venue_schedule(self, request: web.Request) -> web.Response:
         """By weekday, in local times; the week after 1 January 2000, a Saturday, stands for any."""
@@ -176,6 +174,6 @@ def _venue(instrument: Instrument) -> dict[str, Any]:
         "tradeVenueId": f"v{instrument.conid}",
         "exchange": instrument.listing,
         "description": instrument.listing,
-        "timezone": _ZONES.get(instrument.country, _ZONES["US"])[0],
+        "timezone": "America/New_York" if instrument.is_us else instrument.time_zone,
         "schedules": schedules,
     }

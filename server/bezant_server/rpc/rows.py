@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -11,18 +12,18 @@ from google.api import annotations_pb2
 
 from bezant_server.errors import BadRequest
 
-_OWN = re.compile("/(events|debug)(/.*)?")
+_OWN = re.compile("/(events|debug|ib|api/v1)(/.*)?")
 
 _VERBS = ("get", "put", "post", "delete", "patch")
 _TEMPLATE_FIELD = re.compile(r"\\\{([^}]*)\\\}")
 
 
 class Rows:
-    """What a path allows and means, read from the `google.api.http` annotations of a service."""
+    """What a path allows and means, read from the `google.api.http` annotations of services."""
 
-    def __init__(self, service_descriptor: Any) -> None:
+    def __init__(self, *service_descriptors: Any) -> None:
         methods: dict[str, list[str]] = {}
-        for rpc in service_descriptor.methods:
+        for rpc in itertools.chain.from_iterable(service.methods for service in service_descriptors):
             rule = rpc.GetOptions().Extensions[annotations_pb2.http]
             for method, template in _bindings([rule, *rule.additional_bindings]):
                 methods.setdefault(template, []).append(method)
