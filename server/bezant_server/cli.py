@@ -1,15 +1,19 @@
-"""The console commands: `bezant serve`, `bezant up`, `bezant paper`; `bezant-server` is `bezant serve`."""
+"""The console commands: `bezant serve`, `up`, `paper` and `keys`; `bezant-server` is `bezant serve`."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from functools import partial
 from importlib.metadata import version
 
 from pydantic.fields import FieldInfo
 
 from bezant_server import config, logs
+
+_log = logging.getLogger(__name__)
 
 _USAGE_ERROR = 2
 
@@ -28,6 +32,7 @@ def serve_main() -> int:
 def command_line() -> argparse.ArgumentParser:
     """The command line of `bezant`."""
     # The paper gateway and the supervisor are programs of their own: what they need is loaded when they run.
+    from bezant_server.keys import cli as keys  # noqa: PLC0415
     from bezant_server.local import cli as local  # noqa: PLC0415
     from bezant_server.paper import cli as paper  # noqa: PLC0415
 
@@ -42,6 +47,7 @@ def command_line() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="run the gRPC server alone")
     add_settings_flags(serve)
+    serve.add_argument("--paper", action="store_true", help="the gateway is the paper gateway; allows BEZANT_FAILPOINT")
     serve.set_defaults(run=_serve)
 
     up = commands.add_parser("up", help="run the server and Envoy, and with --paper the paper gateway")
@@ -52,20 +58,20 @@ def command_line() -> argparse.ArgumentParser:
     simulator = commands.add_parser("paper", help="run the paper gateway: a simulated Client Portal Gateway")
     paper.add_arguments(simulator)
     simulator.set_defaults(run=paper.run)
+
+    keyring = commands.add_parser("keys", help="add, list and remove the API keys of those who may set targets")
+    keys.add_commands(keyring, partial(add_settings_flags, names={"BEZANT_API_KEYS_PATH"}))
+    keyring.set_defaults(run=lambda parsed: keys.run(parsed, settings_from_flags))
     return parser
 
 
-def add_settings_flags(parser: argparse.ArgumentParser) -> None:
-    """A flag for every variable of the configuration."""
+def add_settings_flags(parser: argparse.ArgumentParser, names: Container[str] | None = None) -> None:
+    """A flag for every variable of the configuration, or for those of `names` alone."""
     group = parser.add_argument_group("configuration", "each is also a variable of the environment; see bezant --help")
     for field in config.Settings.model_fields.values():
         name = config.variable_name(field)
-        group.add_argument(
-            flag_name(name),
-            dest=name,
-            metavar=_metavar(field),
-            help=_help(field),
-        )
+        if names is None or name in names:
+            group.add_argument(flag_name(name), dest=name, metavar=_metavar(field), help=_help(field))
 
 
 def settings_from_flags(parsed: argparse.Namespace) -> config.Settings:
@@ -75,7 +81,7 @@ def settings_from_flags(parsed: argparse.Namespace) -> config.Settings:
         ConfigError: a value cannot be used.
     """
     names = (config.variable_name(field) for field in config.Settings.model_fields.values())
-    return config.load({name: value for name in names if (value := getattr(parsed, name)) is not None})
+    return config.load({name: value for name in names if (value := getattr(parsed, name, None)) is not None})
 
 
 def flag_name(variable: str) -> str:
@@ -91,7 +97,11 @@ def _serve(parsed: argparse.Namespace) -> int:
 
     try:
         settings = settings_from_flags(parsed)
+        if not parsed.paper:
+            config.refuse_failpoint(settings)
         logs.configure(settings.log_level, form=settings.log_format)
+        for warning in config.without_effect(settings):
+            _log.warning(warning)
         uvloop.run(serve(settings))
     except config.ConfigError as error:
         return _refuse(str(error))

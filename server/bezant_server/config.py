@@ -96,6 +96,16 @@ def _message_ids(value: object) -> object:
     return ids
 
 
+def _local(path: Path) -> Path:
+    # An empty one would be the working directory.
+    if path == Path():
+        raise ValueError("it names no file")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
+
+
 def _blank_is_unset(value: object) -> object:
     return None if value == "" else value
 
@@ -106,7 +116,8 @@ CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 Windows = Annotated[tuple[Window, ...], BeforeValidator(_windows)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
-OptionalPath = Annotated[Path | None, BeforeValidator(_blank_is_unset)]
+LocalPath = Annotated[Path, AfterValidator(_local)]
+OptionalPath = Annotated[LocalPath | None, BeforeValidator(_blank_is_unset)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
 # The upper bounds keep a slip of the keyboard within what timers, SQLite, gRPC and Envoy can count.
 Seconds = Annotated[float, Field(gt=0, le=31 * 24 * 3600, allow_inf_nan=False)]
@@ -313,10 +324,10 @@ class Settings(BaseSettings):
         "BEZANT_PRODUCTS_PATH", None, "TOML file of product codes, added to those that come with the server"
     )
 
-    api_keys_path: Path = _variable(
+    api_keys_path: LocalPath = _variable(
         "BEZANT_API_KEYS_PATH", Path("~/.config/bezant/api-keys.json"), "the file of API keys; see `bezant keys`"
     )
-    state_db_path: Path = _variable(
+    state_db_path: LocalPath = _variable(
         "BEZANT_STATE_DB_PATH", Path("~/.local/state/bezant/state.db"), "SQLite file of target orders"
     )
     accounts: Accounts = _variable(
@@ -330,6 +341,9 @@ class Settings(BaseSettings):
         "BEZANT_CONFIRM_MESSAGE_IDS",
         ("o354", "o10151"),
         "IBKR's warnings that are confirmed for target orders, comma-separated; see docs/target-orders.md",
+    )
+    target_search_secs: Seconds = _variable(
+        "BEZANT_TARGET_SEARCH_SECS", 60.0, "so long after a target order was lost, IBKR would list it if it had it"
     )
     failpoint: OptionalText = _variable(
         "BEZANT_FAILPOINT", None, "for tests: the step of a batch at which the server kills itself; needs --paper"
@@ -385,6 +399,24 @@ def variable_name(field: FieldInfo) -> str:
 def is_secret(field: FieldInfo) -> bool:
     """Whether a field holds a secret: it is then never printed, and may be read from a file."""
     return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def refuse_failpoint(settings: Settings) -> None:
+    """Refuse a configuration that has the server kill itself, which must not happen in front of a real gateway.
+
+    Raises:
+        ConfigError: BEZANT_FAILPOINT is set.
+    """
+    if settings.failpoint is not None:
+        raise ConfigError("BEZANT_FAILPOINT: it is for tests on the paper gateway, and needs --paper")
+
+
+def without_effect(settings: Settings) -> list[str]:
+    """What to tell an operator who set variables that do nothing: a line for each."""
+    given = {"IB_HOST": settings.ib_host, "IB_PORT": settings.ib_port}
+    return [
+        f"{name} has no effect: the gateway is IBKR_GATEWAY_URL" for name, value in given.items() if value is not None
+    ]
 
 
 def load(overrides: Mapping[str, object] | None = None) -> Settings:

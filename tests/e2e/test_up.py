@@ -22,6 +22,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from bezant_server.keys.keyring import KeyRing
 from tests.support.paper import start_paper
 from tests.support.stack import COMMAND, Stack, environment, is_alive, start_stack, wait_until
 
@@ -84,7 +85,8 @@ def test_the_banner_names_where_everything_is_and_its_commands_work(shared: Stac
     assert shared.paper is not None
     for place in (shared.rest_url, shared.grpc_target, shared.paper.base_url, shared.paper.control_url):
         assert place in shared.output
-    commands = [line.split("curl ")[1].strip("'") for line in shared.output.splitlines() if "curl " in line]
+    lines = [line.split("curl ")[1] for line in shared.output.splitlines() if "curl " in line]
+    commands = [line.strip("'") for line in lines if not line.startswith("-H")]
     assert len(commands) == 3
     for command in commands:
         status, _, body = _get(shared.rest_url, command.removeprefix(shared.rest_url))
@@ -264,6 +266,9 @@ def test_one_address_for_two_programs_is_refused(tmp_path: Path) -> None:
         (["--ready-file", "/nowhere/at/all"], {}, "--ready-file: /nowhere/at is no directory"),
         (["--paper", "--paper-bind", "5000"], {}, "'5000' is not host:port"),
         ([], {"IBKR_GATEWAY_URL": "ftp://localhost"}, "IBKR_GATEWAY_URL"),
+        ([], {"BEZANT_FAILPOINT": "anywhere"}, "BEZANT_FAILPOINT: it is for tests on the paper gateway"),
+        (["--failpoint", "anywhere"], {}, "needs --paper"),
+        (["--paper", "--ib-server-port", "70000"], {}, "IB_SERVER_PORT"),
         ([], {"BEZANT_BIND": "192.0.2.1:8080"}, "Envoy: 192.0.2.1:8080 is not an address of this machine"),
         ([], {"BEZANT_BIND": "nowhere.invalid:8080"}, "Envoy: nowhere.invalid:8080 cannot be resolved"),
     ],
@@ -343,6 +348,66 @@ def test_secrets_reach_the_server_alone_and_no_command_line(tmp_path: Path) -> N
             assert b"open-sesame" not in Path(f"/proc/{pid}/cmdline").read_bytes()
             assert (b"open-sesame" in Path(f"/proc/{pid}/environ").read_bytes()) is (name == "server")
         assert "open-sesame" not in stack.log
+
+
+def test_paper_gets_a_key_and_a_store_of_its_own(tmp_path: Path, runs: Path) -> None:
+    with start_stack(tmp_path, env={"XDG_RUNTIME_DIR": str(runs)}) as stack:
+        key = stack.api_key
+        assert key is not None
+        assert key.startswith("bz_")
+        (directory,) = runs.iterdir()
+        variables = Path(f"/proc/{stack.pids['server']}/environ").read_bytes().decode().split("\0")
+        keys = directory / "api-keys.json"
+        assert {f"BEZANT_API_KEYS_PATH={keys}", f"BEZANT_STATE_DB_PATH={directory / 'state.db'}"} <= set(variables)
+        assert KeyRing(keys).client(key) == "paper"
+        assert keys.stat().st_mode & 0o777 == 0o600
+        (ready_file,) = tmp_path.glob("*.ready")
+        assert ready_file.stat().st_mode & 0o777 == 0o600
+
+        command = f"curl -H 'X-API-Key: {key}' {stack.rest_url}/api/v1/positions"
+        assert f"  {command}" in stack.output.splitlines()
+        assert _get(stack.rest_url, "/api/v1/positions", **{"X-API-Key": key})[0] == 200
+        assert _get(stack.rest_url, "/api/v1/positions")[0] == 401
+        assert stack.stop() == 0
+
+        assert key not in stack.log
+        assert list(runs.iterdir()) == []
+
+
+def test_no_child_is_handed_the_key(shared: Stack) -> None:
+    assert shared.api_key is not None
+    for pid in shared.pids.values():
+        for place in ("cmdline", "environ"):
+            assert shared.api_key.encode() not in Path(f"/proc/{pid}/{place}").read_bytes()
+
+
+def test_an_operators_own_keys_and_store_are_used_on_paper_too(tmp_path: Path) -> None:
+    own = {"BEZANT_API_KEYS_PATH": str(tmp_path / "keys.json"), "BEZANT_STATE_DB_PATH": str(tmp_path / "state.db")}
+    with start_stack(tmp_path, env=own) as stack:
+        variables = Path(f"/proc/{stack.pids['server']}/environ").read_bytes().decode().split("\0")
+        assert {f"{name}={value}" for name, value in own.items()} <= set(variables)
+        assert stack.api_key is None
+        assert "X-API-Key" not in stack.output
+        assert not (tmp_path / "keys.json").exists()
+
+
+def test_the_server_knows_when_the_gateway_is_paper(shared: Stack) -> None:
+    assert b"\0serve\0--paper\0" in Path(f"/proc/{shared.pids['server']}/cmdline").read_bytes()
+
+
+def test_without_paper_there_is_no_key_and_what_has_no_effect_is_said_once(tmp_path: Path) -> None:
+    with _taken() as port:
+        pass
+    variables = {"IB_HOST": "10.0.0.1", "IB_PORT": "7497"}
+    with start_stack(tmp_path, gateway_url=f"https://127.0.0.1:{port}", paper=False, env=variables) as stack:
+        assert b"--paper" not in Path(f"/proc/{stack.pids['server']}/cmdline").read_bytes()
+        assert (stack.api_key, stack.ib_url) == (None, None)
+        assert "X-API-Key" not in stack.output
+        assert stack.stop() == 0
+
+        for name in variables:
+            assert stack.log.count(name) == 1
+            assert f"[bezant] {name} has no effect: the gateway is IBKR_GATEWAY_URL" in stack.log.splitlines()
 
 
 def _unpaced_status(url: str) -> int:

@@ -37,6 +37,8 @@ class Stack:
     Attributes:
         rest_url: Envoy's, without a slash at the end.
         grpc_target: the server's own gRPC address.
+        ib_url: Envoy's on the port that serves /ib alone; None without one.
+        api_key: of the client `paper`; None when the run was given a file of keys, or has no paper gateway.
         paper: None when it runs in front of another gateway.
         pids: process ids of the children by name: paper, server, envoy.
         process: the supervisor.
@@ -44,6 +46,8 @@ class Stack:
 
     rest_url: str
     grpc_target: str
+    ib_url: str | None
+    api_key: str | None
     paper: PaperPlace | None
     pids: Mapping[str, int]
     process: subprocess.Popen[bytes]
@@ -93,7 +97,11 @@ def start_stack(
     folder.mkdir(parents=True, exist_ok=True)
     serial = f"stack-{os.getpid()}-{time.monotonic_ns()}"
     ready_file, output_file, log_file = (folder / f"{serial}.{kind}" for kind in ("ready", "out", "log"))
-    binds = {"BEZANT_BIND": _ANYWHERE, "BEZANT_GRPC_BIND": _ANYWHERE}
+    variables = {"BEZANT_BIND": _ANYWHERE, "BEZANT_GRPC_BIND": _ANYWHERE}
+    if not paper:
+        # With a paper gateway a run has files of its own; without, it would use a developer's.
+        variables["BEZANT_API_KEYS_PATH"] = str(folder / f"{serial}.api-keys.json")
+        variables["BEZANT_STATE_DB_PATH"] = str(folder / f"{serial}.state.db")
     flags = [
         *("--ready-file", str(ready_file)),
         *(["--paper", "--paper-bind", _ANYWHERE, "--paper-control-bind", _ANYWHERE] if paper else []),
@@ -103,7 +111,7 @@ def start_stack(
         process = subprocess.Popen(
             [*command, *flags, *args],
             cwd=folder,
-            env=environment(binds | dict(env or {})),
+            env=environment(variables | dict(env or {})),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=log,
@@ -116,6 +124,8 @@ def start_stack(
         yield Stack(
             rest_url=ready["rest_url"],
             grpc_target=ready["grpc_target"],
+            ib_url=ready["ib_url"],
+            api_key=ready["api_key"],
             paper=PaperPlace(ready["paper_url"], ready["paper_control_url"]) if paper else None,
             pids=ready["pids"],
             process=process,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -157,6 +158,9 @@ WRONG = {
     "BEZANT_GRPC_BIND": ["nonsense"],
     "BEZANT_LOG_LEVEL": ["LOUD", "", "debug "],
     "BEZANT_VERIFY_TLS": ["maybe", ""],
+    "BEZANT_API_KEYS_PATH": ["", "."],
+    "BEZANT_STATE_DB_PATH": [""],
+    "IB_SERVER_PORT": ["-1", "65536", "x"],
     "BEZANT_KEEPALIVE_SECS": ["0", "-1", "nan", "inf", "1e999", "soon", ""],
     "BEZANT_MAX_CONNECTIONS": ["0", "-1", "1.5", "many"],
     "BEZANT_EVENTS_ENABLED": ["perhaps"],
@@ -221,6 +225,7 @@ REFUSALS = {
     "a secret's file": ({"BEZANT_DEBUG_TOKEN_FILE": "/nowhere"}, "BEZANT_DEBUG_TOKEN_FILE"),
     "no CA file": ({"BEZANT_VERIFY_TLS": "true", "BEZANT_CA_FILE": "/nowhere/ca.pem"}, "BEZANT_CA_FILE"),
     "a CA file of nonsense": ({"BEZANT_VERIFY_TLS": "true", "BEZANT_CA_FILE": __file__}, "BEZANT_CA_FILE"),
+    "a failpoint": ({"BEZANT_FAILPOINT": "anywhere"}, "BEZANT_FAILPOINT"),
     "a socket nowhere": ({"BEZANT_ENVOY_SOCKET": "/nowhere/at/all.sock"}, "BEZANT_ENVOY_SOCKET"),
     "a socket's path too long": ({"BEZANT_ENVOY_SOCKET": "/tmp/" + "x" * 200}, "BEZANT_ENVOY_SOCKET"),
     "an address that is not ours": ({"BEZANT_GRPC_BIND": "192.0.2.1:50051"}, "BEZANT_GRPC_BIND"),
@@ -244,6 +249,34 @@ def test_a_start_that_cannot_succeed_is_refused_in_one_line(variables: dict[str,
 def test_what_no_timer_or_database_can_count_is_refused(variable: str) -> None:
     with pytest.raises(config.ConfigError, match=f"{variable}: .*less than or equal"):
         config.load({variable: str(10**12)})
+
+
+def test_a_paths_tilde_is_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somebody")
+    settings = config.load()
+    assert settings.api_keys_path == Path("/somebody/.config/bezant/api-keys.json")
+    assert settings.state_db_path == Path("/somebody/.local/state/bezant/state.db")
+    given = [variable for variable, name in VARIABLES.items() if variable.endswith(("_PATH", "_FILE", "_SOCKET"))]
+    assert {"BEZANT_CA_FILE", "BEZANT_EVENTS_DB_PATH", "BEZANT_API_KEYS_PATH"} < set(given)
+    settings = config.load(dict.fromkeys(given, "~/it"))
+    assert {getattr(settings, VARIABLES[variable]) for variable in given} == {Path("/somebody/it")}
+
+
+def test_a_failpoint_is_allowed_in_front_of_the_paper_gateway() -> None:
+    variables = {"BEZANT_FAILPOINT": "anywhere", "BEZANT_VERIFY_TLS": "true", "BEZANT_CA_FILE": "/nowhere/ca.pem"}
+    run = bezant("serve", "--paper", **variables)
+    assert run.returncode == 2
+    assert run.stderr.startswith("bezant: BEZANT_CA_FILE: ")
+
+
+def test_what_has_no_effect_is_said_once() -> None:
+    variables = {"IB_HOST": "10.0.0.1", "IB_PORT": "7497", "BEZANT_VERIFY_TLS": "true", "BEZANT_CA_FILE": "/nowhere"}
+    lines = bezant("serve", **variables).stderr.splitlines()
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [(line["level"], line["message"]) for line in told] == [
+        ("WARNING", "IB_HOST has no effect: the gateway is IBKR_GATEWAY_URL"),
+        ("WARNING", "IB_PORT has no effect: the gateway is IBKR_GATEWAY_URL"),
+    ]
 
 
 @pytest.mark.parametrize("command", ["serve", "up"])

@@ -9,7 +9,7 @@ _AAPL = 265598
 
 
 def text(plan: Plan, *, login: bool) -> str:
-    """URLs, and three commands to try.
+    """URLs, and commands to try.
 
     Args:
         plan: what runs.
@@ -21,6 +21,8 @@ def text(plan: Plan, *, login: bool) -> str:
         ("gRPC", plan.grpc_target),
         ("paper gateway" if plan.paper else "gateway", gateway),
     ]
+    if plan.ib_url:
+        rows.insert(2, ("historical data", f"{plan.ib_url}/ib/"))
     if plan.paper:
         rows.append(("paper control", plan.paper.control))
     if login:
@@ -32,6 +34,7 @@ def text(plan: Plan, *, login: bool) -> str:
         f"curl '{plan.rest_url}/events/marketdata?conid={_AAPL}&limit=1'"
         if plan.settings.events_enabled
         else f"grpcurl -plaintext {plan.grpc_target} list",
+        *([f"curl -H 'X-API-Key: {plan.api_key}' {plan.rest_url}/api/v1/positions"] if plan.api_key else []),
     ]
     return "\n".join(
         [

@@ -8,12 +8,13 @@ import contextlib
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bezant_server.addresses import BindAddress
-from bezant_server.config import ConfigError, Settings
+from bezant_server.config import ConfigError, Settings, refuse_failpoint
 
 if TYPE_CHECKING:
     from bezant_server.local.plan import PaperOptions, Plan
@@ -29,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `bezant up` that are no variables of the configuration."""
     parser.add_argument(
         "--ready-file", type=Path, metavar="PATH",
-        help="write rest_url, grpc_target, paper_url, paper_control_url and pids there, as JSON, once all is up",
+        help="write rest_url, grpc_target, ib_url, paper_url, paper_control_url, api_key and pids there, as JSON, once "
+        "all is up; for this user alone",
     )  # fmt: skip
     group = parser.add_argument_group("paper gateway", "everything but --paper itself needs --paper")
     group.add_argument("--paper", action="store_true", help="run the paper gateway, and use it instead of a real one")
@@ -59,6 +61,7 @@ def run(parsed: argparse.Namespace, load: Callable[[argparse.Namespace], Setting
         The exit status: 0 after a signal, 1 when a program failed, 2 when the command line, the configuration or an
         address cannot be used, 128 + the signal's number when a signal left no time for an orderly stop.
     """
+    from bezant_server.keys.file import KeysError  # noqa: PLC0415
     from bezant_server.local.plan import planned  # noqa: PLC0415  the other commands do without it
     from bezant_server.local.ports import AddressError  # noqa: PLC0415
     from bezant_server.local.rundir import run_directory  # noqa: PLC0415
@@ -67,9 +70,11 @@ def run(parsed: argparse.Namespace, load: Callable[[argparse.Namespace], Setting
         paper = _paper_options(parsed)
         _check_ready_file(parsed.ready_file)
         settings = load(parsed)
+        if paper is None:
+            refuse_failpoint(settings)
         with run_directory() as directory, planned(settings, paper, directory) as plan:
             return _supervise(plan, login=paper is None or paper.logged_out, ready_file=parsed.ready_file)
-    except (ConfigError, AddressError, OSError) as error:
+    except (ConfigError, AddressError, KeysError, OSError) as error:
         sys.stderr.write(f"bezant: {error}\n")
         return _USAGE_ERROR
     except KeyboardInterrupt:
@@ -83,6 +88,8 @@ def _supervise(plan: Plan, *, login: bool, ready_file: Path | None) -> int:
     from bezant_server.local.supervisor import Supervisor  # noqa: PLC0415
 
     console = Console(sys.stderr.buffer)
+    for warning in plan.warnings:
+        console.line("bezant", warning)
 
     def ready(pids: Mapping[str, int]) -> None:
         # A banner that nobody reads is no reason to stop.
@@ -129,18 +136,21 @@ def _announcement(plan: Plan, pids: Mapping[str, int]) -> str:
         {
             "rest_url": plan.rest_url,
             "grpc_target": plan.grpc_target,
+            "ib_url": plan.ib_url,
             "paper_url": plan.paper and plan.paper.api,
             "paper_control_url": plan.paper and plan.paper.control,
+            "api_key": plan.api_key,
             "pids": dict(pids),
         }
     )
 
 
 def _write(path: Path, content: str) -> None:
-    """Write a file so that whoever finds it finds it whole."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(content, encoding="utf-8")
-    partial.replace(path)
+    """Write a file so that whoever finds it finds it whole; for this user alone, as mkstemp makes it."""
+    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(content)
+    Path(partial).replace(path)
 
 
 def _address(text: str) -> BindAddress:

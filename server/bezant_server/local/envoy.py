@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from bezant_server.addresses import BindAddress
 from bezant_server.config import MEBIBYTE, Settings
 
 _FILES = ("envoy.yaml", "transcoding.lua", "bezant.binpb")
-_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+LOOPBACK = "127.0.0.1"
+_LOOPBACK_NAMES = (LOOPBACK, "localhost", "[::1]")
 _CORS = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
+_HISTORICAL = "historical"
 _STREAM_IDLE_SECS = 300.0
 _GRPC_WEB_HEADERS = "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,x-bezant-cursor"
 
@@ -39,7 +42,7 @@ def config_directory() -> Path:
 
 
 def render(settings: Settings, *, socket: Path) -> str:
-    """envoy.yaml with the addresses, hosts, origins and limits of the configuration.
+    """envoy.yaml with the addresses, hosts, origins and limits of the configuration, and the port of /ib if it has one.
 
     Args:
         settings: the configuration.
@@ -65,18 +68,41 @@ def render(settings: Settings, *, socket: Path) -> str:
     if settings.cors_origins:
         ours["typed_per_filter_config"] = {"envoy.filters.http.cors": _cors_policy(settings.cors_origins)}
 
-    filters = {entry["name"].rpartition(".")[2]: entry["typed_config"] for entry in manager["http_filters"]}
+    filters = _filters(manager)
     filters["lua"]["default_source_code"]["filename"] = str(directory / "transcoding.lua")
     transcoder = filters["grpc_json_transcoder"]
     transcoder["proto_descriptor"] = str(directory / "bezant.binpb")
     transcoder["max_request_body_size"] = settings.max_request_body_bytes
     transcoder["max_response_body_size"] = settings.max_response_body_bytes + MEBIBYTE
 
+    if settings.ib_server_port is not None:
+        resources["listeners"].append(_of_historical_data(listener, settings.ib_server_port))
+
     cluster = resources["clusters"][0]
     cluster["circuit_breakers"]["thresholds"][0]["max_requests"] = settings.max_calls
     endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
     endpoint["address"]["pipe"]["path"] = str(socket)
     return yaml.safe_dump(document, sort_keys=False)
+
+
+def _of_historical_data(public: dict[str, Any], port: int) -> dict[str, Any]:
+    """A listener on this machine that is the public one in everything but its routes: /ib/ is all that it has."""
+    listener = deepcopy(public)
+    listener["name"] = _HISTORICAL
+    listener["address"]["socket_address"] = {"address": LOOPBACK, "port_value": port}
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["stat_prefix"] = manager["route_config"]["name"] = _HISTORICAL
+    ours = manager["route_config"]["virtual_hosts"][0]
+    *refusals, to_server = ours["routes"]
+    nothing_else = {"match": {"prefix": "/"}, "direct_response": {"status": 404}}
+    ours["routes"] = [*refusals, {**to_server, "match": {"prefix": "/ib/"}}, nothing_else]
+    # Else the route would be looked for anew, by the name of the RPC.
+    _filters(manager)["grpc_json_transcoder"]["match_incoming_request_route"] = True
+    return listener
+
+
+def _filters(manager: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {entry["name"].rpartition(".")[2]: entry["typed_config"] for entry in manager["http_filters"]}
 
 
 def _domains(settings: Settings) -> list[str]:
@@ -95,7 +121,7 @@ def _cors_policy(origins: tuple[str, ...]) -> dict[str, Any]:
         "@type": _CORS,
         "allow_origin_string_match": [{"exact": origin} for origin in origins],
         "allow_methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-        "allow_headers": "content-type,x-api-key,authorization,x-grpc-web,x-user-agent,grpc-timeout,x-request-id",
+        "allow_headers": "content-type,x-api-key,authorization,x-grpc-web,x-user-agent,grpc-timeout,x-request-id,idempotency-key",
         "expose_headers": _GRPC_WEB_HEADERS,
         "max_age": "600",
     }

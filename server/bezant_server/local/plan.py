@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -14,7 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bezant_server import logs
 from bezant_server.addresses import BindAddress, GatewayUrl
-from bezant_server.config import Settings
+from bezant_server.config import Settings, without_effect
+from bezant_server.keys.file import KeyFile
 from bezant_server.local import environment, envoy, ports, probe
 from bezant_server.local.ports import Listener
 from bezant_server.local.supervisor import Service
@@ -24,6 +25,8 @@ _STOP_SECS = 10.0
 _CHECK_SECS = 2.0
 _ENVOY_WORKERS = "2"
 """The one Python process behind it is busy long before two workers are."""
+
+_PAPER_CLIENT = "paper"
 
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -56,14 +59,20 @@ class Plan:
         settings: the configuration they run with.
         rest_url: Envoy's, without a slash at the end.
         grpc_target: the server's own gRPC address.
+        ib_url: Envoy's on the port that serves /ib alone; None without one.
         paper: None without the paper gateway.
+        api_key: one for target orders on the paper gateway; None when the operator has a file of keys.
+        warnings: what of the configuration does nothing.
     """
 
     services: tuple[Service, ...]
     settings: Settings
     rest_url: str
     grpc_target: str
+    ib_url: str | None
     paper: PaperUrls | None
+    api_key: str | None = field(repr=False)
+    warnings: tuple[str, ...]
 
 
 @contextmanager
@@ -77,18 +86,24 @@ def planned(settings: Settings, paper: PaperOptions | None, directory: Path) -> 
 
     Raises:
         AddressError: an address cannot be listened on.
+        KeysError: the API key of the paper gateway cannot be stored.
     """
+    warnings = tuple(without_effect(settings))
     listeners = [
         Listener("Envoy", settings.bind, "--bind (BEZANT_BIND)"),
         Listener("gRPC server", settings.grpc_bind, "--grpc-bind (BEZANT_GRPC_BIND)"),
     ]
+    if settings.ib_server_port is not None:
+        of_historical_data = BindAddress(envoy.LOOPBACK, settings.ib_server_port)
+        listeners.append(Listener("Envoy, for /ib", of_historical_data, "--ib-server-port (IB_SERVER_PORT)"))
     if paper is not None:
         listeners += [
             Listener("paper gateway", paper.bind, "--paper-bind"),
             Listener("paper gateway's control endpoint", paper.control_bind, "--paper-control-bind"),
         ]
     socket = directory / "server.sock"
-    with ports.settled(listeners) as (bind, grpc_bind, *of_paper):
+    with ports.settled(listeners) as (bind, grpc_bind, *further):
+        ib_bind = further.pop(0) if settings.ib_server_port is not None else None
         # Envoy listens on numbers only; the name it was given as stays one of ours.
         names = {settings.bind.host} - {bind.host}
         settings = settings.model_copy(
@@ -99,29 +114,45 @@ def planned(settings: Settings, paper: PaperOptions | None, directory: Path) -> 
                 # The server writes into a pipe; whether its lines end on a terminal is known here.
                 "log_format": "text" if logs.is_text(settings.log_format, sys.stderr) else "json",
                 "allowed_hosts": (*settings.allowed_hosts, *names),
+                "ib_server_port": ib_bind and ib_bind.port,
+                # Told here, once, and not by the server again.
+                "ib_host": None,
+                "ib_port": None,
             }
         )
         services: list[Service] = []
         urls = None
+        api_key = None
         if paper is not None:
-            paper_bind, control_bind = of_paper
+            paper_bind, control_bind = further
             authority = _reached_at(paper_bind)
             urls = PaperUrls(f"https://{authority}/v1/api", f"http://{_reached_at(control_bind)}")
+            has_keys = "api_keys_path" in settings.model_fields_set
             settings = settings.model_copy(update=_of_paper(settings, authority, directory))
+            if not has_keys:
+                api_key = KeyFile(settings.api_keys_path).add(_PAPER_CLIENT)
             services.append(_paper(paper, paper_bind, control_bind, directory))
-        services += [_server(settings, socket), _envoy(settings, socket, directory)]
+        services += [_server(settings, socket, on_paper=paper is not None), _envoy(settings, socket, directory)]
         yield Plan(
             services=tuple(services),
             settings=settings,
             rest_url=f"http://{_reached_at(bind)}",
             grpc_target=str(_reached_at(grpc_bind)),
+            ib_url=f"http://{ib_bind}" if ib_bind else None,
             paper=urls,
+            api_key=api_key,
+            warnings=warnings,
         )
 
 
 def _of_paper(settings: Settings, authority: BindAddress, directory: Path) -> dict[str, object]:
-    """What differs on the paper gateway: where it is, whom its certificate is from, and events to look at."""
+    """What differs on the paper gateway: where it is, whom its certificate is from, events to look at.
+
+    Keys and orders are of this run alone, like the gateway, unless the operator says where to keep them.
+    """
+    private = {"api_keys_path": directory / "api-keys.json", "state_db_path": directory / "state.db"}
     return {
+        **{name: path for name, path in private.items() if name not in settings.model_fields_set},
         "gateway_url": GatewayUrl("https", str(authority), "/v1/api"),
         "ca_file": _ca_file(directory),
         "events_enabled": settings.events_enabled or "events_enabled" not in settings.model_fields_set,
@@ -153,7 +184,7 @@ def _paper(options: PaperOptions, bind: BindAddress, control_bind: BindAddress, 
     )
 
 
-def _server(settings: Settings, socket: Path) -> Service:
+def _server(settings: Settings, socket: Path, *, on_paper: bool) -> Service:
     async def healthy() -> bool:
         async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
             check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # the typing leaves it out
@@ -165,7 +196,7 @@ def _server(settings: Settings, socket: Path) -> Service:
 
     return Service(
         name="server",
-        command=(sys.executable, "-m", "bezant_server.cli", "serve"),
+        command=(sys.executable, "-m", "bezant_server.cli", "serve", *(["--paper"] if on_paper else [])),
         environment=environment.with_settings(settings),
         healthy=healthy,
         start_secs=_START_SECS,

@@ -113,6 +113,15 @@ def test_what_is_not_the_gateways_business_is_dropped(name: str, value: str, pat
     assert (call.method, call.target, call.header("x-kept")) == ("GET", path, "1")
 
 
+@pytest.mark.parametrize("path", [API, LOGIN, "/accounts", "/nowhere"])
+def test_an_api_key_reaches_neither_the_gateway_nor_the_log(path: str, edge: Edge) -> None:
+    identity = f"with-a-key-{path}"
+    call = forwarded(edge, ("X-API-Key", "bz_very-secret"), ("X-Request-Id", identity), path=path)
+    assert "bz_very-secret" not in str(call)
+    edge.wait_for_log(request_id=identity, message="served")
+    assert "bz_very-secret" not in edge.server_log.read_text(encoding="utf-8")
+
+
 def test_what_the_connection_header_names_is_dropped(edge: Edge) -> None:
     call = forwarded(edge, ("Connection", "keep-alive, X-Hop"), ("X-Hop", "1"), ("X-Kept", "1"))
     assert (call.header("connection"), call.header("x-hop"), call.header("x-kept")) == (None, None, "1")
