@@ -23,6 +23,9 @@ from bezant.v1 import (
     session_service_pb2_grpc,
     sidecar_service_pb2,
     sidecar_service_pb2_grpc,
+    targets_rest_service_pb2,
+    targets_rest_service_pb2_grpc,
+    targets_service_pb2_grpc,
 )
 from bezant_server.config import ConfigError, Settings
 from bezant_server.contracts.service import ContractsService
@@ -45,6 +48,7 @@ from bezant_server.session.build import Session
 from bezant_server.sidecar.debug import DebugPages
 from bezant_server.sidecar.gateway_service import GatewayService
 from bezant_server.sidecar.service import SidecarService
+from bezant_server.targets.build import Targets
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +61,8 @@ _QUIET_RPCS = frozenset(
         "/bezant.v1.SidecarService/GetEventsStatus",
         "/bezant.v1.SidecarService/GetHealth",
         "/bezant.v1.SidecarService/PollEvents",
+        "/bezant.v1.TargetOrdersRestService/GetHealth",
+        "/bezant.v1.TargetOrdersService/GetTargetHealth",
         "/grpc.health.v1.Health/Check",
     }
 )
@@ -68,7 +74,7 @@ async def serve(settings: Settings) -> None:
     Raises:
         PortTakenError: an address cannot be bound.
         SocketUnusableError: Envoy's socket cannot be bound.
-        ConfigError: BEZANT_CA_FILE, BEZANT_PACING_FILE or BEZANT_PRODUCTS_PATH cannot be used.
+        ConfigError: BEZANT_CA_FILE, BEZANT_PACING_FILE, BEZANT_PRODUCTS_PATH or BEZANT_STATE_DB_PATH cannot be used.
     """
     try:
         context = tls.client_context(verify=settings.verify_tls, ca_file=settings.ca_file)
@@ -107,6 +113,7 @@ async def serve(settings: Settings) -> None:
         rows = Rows(
             sidecar_service_pb2.DESCRIPTOR.services_by_name["SidecarService"],
             historical_rest_service_pb2.DESCRIPTOR.services_by_name["HistoricalRestService"],
+            targets_rest_service_pb2.DESCRIPTOR.services_by_name["TargetOrdersRestService"],
         )
         debug = DebugPages(gateway=gateway, token=settings.debug_token)
         sidecar = SidecarService(gateway=gateway, events=events.face, debug=debug, rows=rows)
@@ -135,6 +142,10 @@ async def serve(settings: Settings) -> None:
         )
         server.add(historical_service_pb2_grpc, "HistoricalDataService", historical.service)
         server.add(historical_rest_service_pb2_grpc, "HistoricalRestService", historical.rest)
+        targets = Targets(settings, gateway=typed, keeper=keeper, orders=orders, rows=rows, now=time.time)
+        stack.push_async_callback(targets.aclose)
+        server.add(targets_service_pb2_grpc, "TargetOrdersService", targets.service)
+        server.add(targets_rest_service_pb2_grpc, "TargetOrdersRestService", targets.rest)
         port = server.listen(settings.grpc_bind)
         if settings.envoy_socket is not None:
             server.listen_for_envoy(settings.envoy_socket)
@@ -146,14 +157,16 @@ async def serve(settings: Settings) -> None:
             extra={"host": settings.grpc_bind.host, "port": port, "gateway": str(settings.gateway_url)},
         )
         async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(part) for part in (keeper.run(), events.run(), orders.run())]
+            background = [tasks.create_task(part) for part in (keeper.run(), events.run(), orders.run(), targets.run())]
             background.append(tasks.create_task(events.tell_session(session.frames(keeper))))
             await stop.wait()
             _log.info("stopping")
             session.close()
             streams.close()
+            targets.stop()
             await server.stop(settings.shutdown_grace_secs)
-            await orders.drain(settings.shutdown_grace_secs)
+            grace = settings.shutdown_grace_secs
+            await asyncio.gather(targets.drain(grace), orders.drain(grace))
             for task in background:
                 task.cancel()
         _log.info("stopped")

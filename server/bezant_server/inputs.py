@@ -18,6 +18,7 @@ from bezant_server.errors import BadRequest, Violation
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CURRENCY = re.compile(r"[A-Z]{3,10}")
+_SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./+&'-]{0,39}")
 _LARGEST_CONID = 2**31 - 1
 _QUOTED_CHARS = 40
 
@@ -54,6 +55,11 @@ class Checks:
             self.refuse(field, "is required: an account id such as DU1234567")
         elif not _ACCOUNT.fullmatch(text):
             self.refuse(field, "must be an account id such as DU1234567", text)
+        return text
+
+    def symbol(self, field: str, text: str) -> str:
+        """The symbol of a contract, such as AAPL or BRK B."""
+        self.holds(field, bool(_SYMBOL.fullmatch(text)), "must be a symbol such as AAPL", text)
         return text
 
     def conid(self, field: str, number: int) -> int:

@@ -204,6 +204,8 @@ def running_edge(
             "BEZANT_BIND": f"{host}:{port}",
             "BEZANT_GRPC_BIND": "127.0.0.1:0",
             "BEZANT_ENVOY_SOCKET": str(server_socket),
+            "BEZANT_API_KEYS_PATH": str(directory / "api-keys.json"),
+            "BEZANT_STATE_DB_PATH": str(directory / "state.db"),
             "BEZANT_KEEPALIVE_SECS": "3600",
             # Every call reaches the gateway, at once, unless a test is about pacing.
             "BEZANT_PACING": "off",

@@ -86,14 +86,20 @@ class TypedServer:
 
 
 @contextlib.contextmanager
-def start_server(paper: PaperGateway, folder: Path, **variables: str) -> Iterator[TypedServer]:
+def start_server(paper: PaperGateway, folder: Path, *flags: str, **variables: str) -> Iterator[TypedServer]:
     """Run `bezant serve` in front of a paper gateway, and wait until orders can be sent (unless upkeep is off)."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BEZANT_", "IBKR_", "IB_"))}
-    settings = {**_SETTINGS, "IBKR_GATEWAY_URL": paper.base_url, **variables}
+    settings = {
+        **_SETTINGS,
+        "IBKR_GATEWAY_URL": paper.base_url,
+        "BEZANT_API_KEYS_PATH": str(folder / "api-keys.json"),
+        "BEZANT_STATE_DB_PATH": str(folder / f"state-{time.monotonic_ns()}.db"),
+        **variables,
+    }
     log_file = folder / f"server-{time.monotonic_ns()}.log"
     with log_file.open("wb") as output:
         process = subprocess.Popen(
-            (sys.executable, "-m", "bezant_server.cli", "serve"),
+            (sys.executable, "-m", "bezant_server.cli", "serve", *flags),
             cwd=folder,
             env={**inherited, **settings},
             stdin=subprocess.DEVNULL,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from bezant.v1 import contracts_service_pb2 as pb
 from bezant_server.contracts import decode
@@ -12,6 +13,8 @@ from bezant_server.session.typed import Need, TypedGateway
 TYPES = ("STK", "CASH", "FUT", "IND")
 """What symbols are resolved for."""
 
+Element = TypeVar("Element")
+_MOST_SYMBOLS = 50
 _MOST_SECDEFS = 200
 _MOST_CANDIDATES = 10
 
@@ -44,7 +47,7 @@ class Resolver:
             and request.currency_code.upper() in ("", each.currency_code)
         ]
         if len(left) > 1 and request.prefer_us:
-            left = [each for each in left if each.is_us] or left
+            left = _us_first(left)
         return _only(symbol, kind, left)
 
     async def candidates(self, symbol: str, kind: str) -> list[pb.Contract]:
@@ -61,6 +64,42 @@ class Resolver:
                 return await self._pairs(symbol)
             case _:
                 return await self._indices(symbol)
+
+    async def stocks(self, symbols: Sequence[str]) -> dict[str, pb.Contract | ContractNotFound | AmbiguousSymbol]:
+        """The stock that each symbol means: the one listed in the US, or else the only one; or why there is none.
+
+        Args:
+            symbols: upper case.
+        """
+        meant: dict[str, int | ContractNotFound | AmbiguousSymbol] = {}
+        for some in _chunks(symbols, _MOST_SYMBOLS):
+            query = [("symbols", ",".join(some))]
+            answer = await self._gateway.read("/trsrv/stocks", query=query, need=Need.LOGIN)
+            for symbol in some:
+                listed = [
+                    pb.Contract(
+                        conid=listing.conid,
+                        exchange=listing.exchange,
+                        company_name=stock.company_name,
+                        is_us=listing.is_us,
+                    )
+                    for stock in decode.stocks(answer, [symbol])
+                    for listing in stock.listings
+                    if listing.conid
+                ]
+                try:
+                    meant[symbol] = _only(symbol, "STK", _us_first(listed))
+                except (ContractNotFound, AmbiguousSymbol) as error:
+                    meant[symbol] = error
+        known: dict[int, pb.Contract] = {}
+        for conids in _chunks([conid for conid in meant.values() if isinstance(conid, int)], _MOST_SECDEFS):
+            known |= await self.secdefs(conids)
+        return {
+            symbol: known.get(found, ContractNotFound(f"IBKR does not define the stock '{symbol}', contract {found}"))
+            if isinstance(found, int)
+            else found
+            for symbol, found in meant.items()
+        }
 
     async def futures(self, symbol: str, exchange: str) -> list[pb.Future]:
         """The futures of a symbol that have not expired, the nearest expiry first.
@@ -127,6 +166,15 @@ class Resolver:
             candidates = [pb.Contract(conid=each.conid, symbol=symbol, description=each.expiry) for each in futures]
             return _only(symbol, "FUT", candidates)
         return futures[0].conid
+
+
+def _us_first(contracts: list[pb.Contract]) -> list[pb.Contract]:
+    return [each for each in contracts if each.is_us] or contracts
+
+
+def _chunks(elements: Sequence[Element], size: int) -> Iterator[Sequence[Element]]:
+    for start in range(0, len(elements), size):
+        yield elements[start : start + size]
 
 
 def _only(symbol: str, kind: str, candidates: Sequence[pb.Contract]) -> int:

@@ -10,9 +10,9 @@ from bezant.v1 import contracts_service_pb2_grpc as pb_grpc
 from bezant_server.contracts import chains, decode, schedules
 from bezant_server.contracts.chains import OPTION_TYPES, Chains, Wanted
 from bezant_server.contracts.resolving import TYPES, Resolver
+from bezant_server.contracts.trading_rules import TradingRules
 from bezant_server.cpapi import decimals
 from bezant_server.cpapi.client import segment
-from bezant_server.cpapi.document import Row
 from bezant_server.errors import ContractNotFound
 from bezant_server.inputs import Checks
 from bezant_server.paging import paging
@@ -22,7 +22,6 @@ from bezant_server.session.typed import Need, TypedGateway
 _MOST_SYMBOLS = 50
 _MOST_MONTHS = 12
 _MOST_ALGORITHMS = 8
-_SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./+&'-]{0,39}")
 _WORD = re.compile(r"[A-Za-z0-9._]{1,20}")
 _MONTH = re.compile(r"(JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)[0-9]{2}")
 _CONTRACT_MONTH = re.compile(r"[0-9]{6}")
@@ -41,6 +40,7 @@ class ContractsService(pb_grpc.ContractsServiceServicer):
         self._gateway = gateway
         self._resolver = Resolver(gateway)
         self._chains = Chains(gateway)
+        self._rules = TradingRules(gateway)
         self._now = now
 
     async def SearchContracts(self, request: pb.SearchContractsRequest, context: Context) -> pb.SearchContractsResponse:
@@ -60,7 +60,7 @@ class ContractsService(pb_grpc.ContractsServiceServicer):
 
     async def ResolveContract(self, request: pb.ResolveContractRequest, context: Context) -> pb.ResolveContractResponse:
         checks = Checks()
-        _symbol(checks, "symbol", request.symbol)
+        checks.symbol("symbol", request.symbol)
         kind = request.security_type
         checks.holds("security_type", kind in ("", *TYPES), f"must be one of {', '.join(TYPES)}", kind)
         _word(checks, "exchange", request.exchange)
@@ -84,19 +84,10 @@ class ContractsService(pb_grpc.ContractsServiceServicer):
         _word(checks, "exchange", request.exchange)
         checks.done()
         if request.exchange:
-            body = {"conid": conid, "exchange": request.exchange, "isBuy": not request.selling, "modifyOrder": False}
-            answer = await self._gateway.read("/iserver/contract/rules", method="POST", body=body)
-            return pb.GetContractRulesResponse(rules=decode.rules(Row(answer, "")))
-        answer = await self._gateway.read_settled(
-            f"/iserver/contract/{segment(str(conid))}/info-and-rules",
-            query=[("isBuy", str(not request.selling).lower())],
-            is_empty=_lacks_rules,
-        )
-        row = Row(answer, "")
-        found = row.row("rules")
-        return pb.GetContractRulesResponse(
-            contract=decode.definition(answer), rules=None if found is None else decode.rules(found)
-        )
+            at_exchange = await self._rules.at(conid, exchange=request.exchange, selling=request.selling)
+            return pb.GetContractRulesResponse(rules=at_exchange)
+        contract, rules = await self._rules.of(conid, selling=request.selling)
+        return pb.GetContractRulesResponse(contract=contract, rules=rules)
 
     async def ListAlgorithms(self, request: pb.ListAlgorithmsRequest, context: Context) -> pb.ListAlgorithmsResponse:
         checks = Checks()
@@ -123,7 +114,7 @@ class ContractsService(pb_grpc.ContractsServiceServicer):
             checks.conid("underlying_conid", request.underlying_conid)
             checks.holds("symbol", not request.symbol, "must be empty when underlying_conid is given", request.symbol)
         else:
-            _symbol(checks, "symbol", request.symbol)
+            checks.symbol("symbol", request.symbol)
         checks.holds("months", len(request.months) <= _MOST_MONTHS, f"may have at most {_MOST_MONTHS}")
         for index, month in enumerate(request.months):
             _month(checks, f"months[{index}]", month)
@@ -231,7 +222,7 @@ class ContractsService(pb_grpc.ContractsServiceServicer):
             checks.conid("conid", request.conid)
             checks.holds("symbol", not request.symbol, "must be empty when conid is given", request.symbol)
         else:
-            _symbol(checks, "symbol", request.symbol)
+            checks.symbol("symbol", request.symbol)
             checks.holds("security_type", bool(_WORD.fullmatch(request.security_type)), "is required with symbol")
         checks.done()
         if request.conid:
@@ -292,10 +283,6 @@ def _conid(field: str, number: int) -> int:
     return number
 
 
-def _symbol(checks: Checks, field: str, text: str) -> None:
-    checks.holds(field, bool(_SYMBOL.fullmatch(text)), "must be a symbol such as AAPL", text)
-
-
 def _word(checks: Checks, field: str, text: str) -> None:
     if text:
         checks.holds(field, bool(_WORD.fullmatch(text)), "must be a single word of letters and digits", text)
@@ -315,13 +302,9 @@ def _symbols(texts: Sequence[str]) -> list[str]:
     checks.holds("symbols", bool(texts), "needs at least one symbol")
     checks.holds("symbols", len(texts) <= _MOST_SYMBOLS, f"may have at most {_MOST_SYMBOLS}", len(texts))
     for index, text in enumerate(texts[:_MOST_SYMBOLS]):
-        _symbol(checks, f"symbols[{index}]", text)
+        checks.symbol(f"symbols[{index}]", text)
     checks.done()
     return list(dict.fromkeys(text.upper() for text in texts))
-
-
-def _lacks_rules(answer: object) -> bool:
-    return isinstance(answer, dict) and not answer.get("rules")
 
 
 def _lacks_algorithms(answer: object) -> bool:

@@ -22,15 +22,20 @@ class Orders:
     Args:
         gateway: where orders go.
         report: told what became of orders whose answer was lost, as frames of the topic `order_outcomes`.
+
+    Attributes:
+        book: reads orders.
+        desk: sends them.
+        service: the RPCs.
     """
 
     def __init__(self, gateway: TypedGateway, report: Report) -> None:
-        book = Book(gateway)
+        self.book = Book(gateway)
         jitter = Random()  # noqa: S311  it needs no secret
         waits = Backoff(minimum=_FIRST_LOOK_SECS, maximum=_LAST_LOOK_SECS, random=jitter)
-        self._search = Search(book=book, report=report, backoff=waits)
-        self._desk = Desk(gateway=gateway, book=book, search=self._search)
-        self.service = OrdersService(gateway=gateway, desk=self._desk, book=book)
+        self._search = Search(book=self.book, report=report, backoff=waits)
+        self.desk = Desk(gateway=gateway, book=self.book, search=self._search)
+        self.service = OrdersService(gateway=gateway, desk=self.desk, book=self.book)
 
     async def run(self) -> NoReturn:
         """Look for lost orders until cancelled."""
@@ -38,4 +43,4 @@ class Orders:
 
     async def drain(self, wait_secs: float) -> None:
         """Let what was sent come to its end, at most so long."""
-        await self._desk.drain(wait_secs)
+        await self.desk.drain(wait_secs)

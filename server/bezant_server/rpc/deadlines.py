@@ -24,7 +24,13 @@ _TYPED = frozenset(
     }
 )
 _USUAL_SECS = 30.0
-_LONGER_SECS: Mapping[str, float] = MappingProxyType({})
+_LONGER_SECS: Mapping[str, float] = MappingProxyType(
+    {
+        # A hundred orders at IBKR's limits.
+        "/bezant.v1.TargetOrdersRestService/PlaceOrders": 120.0,
+        "/bezant.v1.TargetOrdersService/SubmitTargets": 120.0,
+    }
+)
 
 
 def default_secs(method: str) -> float | None:

@@ -48,12 +48,17 @@ def session(snapshot: Snapshot, *, login_url: str) -> pb.Session:
 def trading_mode(accounts: Accounts) -> pb.TradingMode.ValueType:
     """Paper or live, by the selected account, or else by what the gateway says of the login."""
     if accounts.selected is not None:
-        is_paper = accounts.selected.startswith(_PAPER_ACCOUNTS)
+        paper = accounts.selected.startswith(_PAPER_ACCOUNTS)
     elif accounts.is_paper is not None:
-        is_paper = accounts.is_paper
+        paper = accounts.is_paper
     else:
         return pb.TRADING_MODE_UNSPECIFIED
-    return pb.TRADING_MODE_PAPER if is_paper else pb.TRADING_MODE_LIVE
+    return pb.TRADING_MODE_PAPER if paper else pb.TRADING_MODE_LIVE
+
+
+def is_paper(account: str, accounts: Accounts) -> bool:
+    """Whether an account of the login trades on paper: its id says so, and the gateway does not say otherwise."""
+    return account.startswith(_PAPER_ACCOUNTS) and accounts.is_paper is not False
 
 
 def pacing(pacer: Pacer, *, now: float, wall: float) -> pb.GetPacingResponse:
