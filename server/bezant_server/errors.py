@@ -108,6 +108,14 @@ class BadRequest(BezantError):
         error.violations = violations
         return error
 
+    def renamed(self, names: Mapping[str, str]) -> BadRequest:
+        """The same, where fields have other names."""
+        if not self.violations:
+            return self
+        return BadRequest.of(
+            tuple(Violation(names.get(each.field, each.field), each.description) for each in self.violations)
+        )
+
     @property
     def field(self) -> str:
         """The first field at fault; empty when none is named."""

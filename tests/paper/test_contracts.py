@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.paper.client import AAPL, ACCOUNT, PaperClient
+from tests.paper.conftest import StartPaper
+
+BONDS = {
+    "R": ("ICEEU", "GBP", "Europe/London"),
+    "ZN": ("CBOT", "USD", "US/Central"),
+    "ZF": ("CBOT", "USD", "US/Central"),
+    "ZB": ("CBOT", "USD", "US/Central"),
+    "GBL": ("EUREX", "EUR", "Europe/Berlin"),
+    "GBM": ("EUREX", "EUR", "Europe/Berlin"),
+    "GBS": ("EUREX", "EUR", "Europe/Berlin"),
+    "BTP": ("EUREX", "EUR", "Europe/Berlin"),
+}
 
 
 async def test_search_by_get_and_post(client: PaperClient) -> None:
@@ -50,3 +64,33 @@ async def test_currencies(client: PaperClient) -> None:
     assert 0.5 < there < 2
     pairs = (await client.get("/iserver/currency/pairs?currency=USD"))["USD"]
     assert "EUR.USD" in {pair["symbol"] for pair in pairs}
+
+
+@pytest.mark.parametrize("symbol", BONDS)
+async def test_chains_of_futures_on_bonds(client: PaperClient, symbol: str) -> None:
+    exchange, currency, zone = BONDS[symbol]
+    chain = (await client.get(f"/trsrv/futures?symbols={symbol}&exchange={exchange}"))[symbol]
+    assert chain == (await client.get(f"/trsrv/futures?symbols={symbol}"))[symbol]
+    assert (await client.get(f"/trsrv/futures?symbols={symbol}&exchange=NYSE"))[symbol] == []
+    expiries = [future["expirationDate"] for future in chain]
+    assert expiries == sorted(expiries)
+    assert {expiry // 100 % 100 for expiry in expiries} == {3, 6, 9, 12}
+    assert len({future["underlyingConid"] for future in chain}) == 1
+    nearest = chain[0]
+    info = await client.get(f"/iserver/contract/{nearest['conid']}/info")
+    assert (info["symbol"], info["instrument_type"]) == (symbol, "FUT")
+    assert (info["exchange"], info["currency"]) == (exchange, currency)
+    year, month = divmod(nearest["expirationDate"] // 100, 100)
+    assert info["local_symbol"] == f"{symbol}{'HMUZ'[month // 3 - 1]}{year % 10}"
+    schedule = await client.get(f"/contract/trading-schedule?conid={nearest['conid']}")
+    assert schedule["exchange_time_zone"] == zone
+
+
+async def test_bonds_have_underlyings_of_their_own_and_no_expired_futures(start: StartPaper) -> None:
+    with start("--start", "2026-12-09T12:00:00Z") as paper:
+        async with PaperClient(paper) as client:
+            chains = await client.get(f"/trsrv/futures?symbols={','.join(BONDS)}")
+    assert len({chain[0]["underlyingConid"] for chain in chains.values()}) == len(BONDS)
+    # The Bund of December has gone the day before, a Tuesday; the note of December is traded until the 18th, a Friday.
+    assert [future["expirationDate"] for future in chains["GBL"]] == [20270308, 20270608, 20270908, 20271208]
+    assert chains["ZN"][0]["expirationDate"] == 20261218

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.paper.client import ACCOUNT, PaperClient
+from tests.paper.client import AAPL, ACCOUNT, PaperClient, an_order
 from tests.support.paper import ControlError, PaperGateway
 
 STATUS = "/iserver/auth/status"
@@ -95,6 +95,9 @@ async def test_answers_can_be_cut_in_the_middle(client: PaperClient) -> None:
         ("/clock/advance", {"seconds": -1}),
         ("/quotes", {"conid": 1, "bid": 1, "ask": 2}),
         ("/quotes", {"conid": 265598, "bid": 2, "ask": 1}),
+        ("/orders", {}),
+        ("/orders", {"acctId": ACCOUNT, "conid": 265598, "side": "BUY", "orderType": "MKT", "tif": "DAY"}),
+        ("/orders", {"acctId": "DU1", "conid": 265598, "side": "BUY", "orderType": "MKT", "tif": "DAY", "quantity": 1}),
         ("/session/expire", {"layer": "all"}),
         ("/session/unauthorized", {"answer": "200"}),
         ("/socket/silence", {}),
@@ -161,3 +164,19 @@ async def test_the_record_of_requests(client: PaperClient) -> None:
     assert "value" not in json.dumps(report)
     await client.paper.acontrol("/requests", method="DELETE")
     assert client.paper.requests()["total"] == 0
+
+
+async def test_an_order_can_be_entered_elsewhere(client: PaperClient) -> None:
+    await client.prime()
+    await client.pin(AAPL, 199.99, 200.01, 200.0)
+    # A market order, about which the API would ask.
+    entered = await client.paper.acontrol("/orders", an_order(acctId=ACCOUNT, orderType="MKT", price=None))
+    resting = await client.paper.acontrol("/orders", an_order(acctId=ACCOUNT, price=150.0, quantity=3))
+    assert entered["order_id"] != resting["order_id"]
+    await client.paper.acontrol("/clock/advance", {"seconds": 5, "keep_alive": True})
+    await client.get("/iserver/account/orders?force=true")
+    listed = (await client.get("/iserver/account/orders"))["orders"]
+    rows = {row["orderId"]: row for row in listed}
+    assert (rows[resting["order_id"]]["status"], rows[resting["order_id"]]["remainingQuantity"]) == ("Submitted", 3)
+    assert rows[entered["order_id"]]["status"] == "Filled"
+    assert (await client.paper.acontrol("/state", method="GET"))["open_question"] is False

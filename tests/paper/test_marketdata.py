@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -118,3 +119,47 @@ async def test_six_histories_at_once_are_one_too_many(start: StartPaper) -> None
             path = f"/iserver/marketdata/history?conid={AAPL}&period=1d&bar=1min"
             answers = await asyncio.gather(*(client.call("GET", path) for _ in range(6)))
             assert sorted(answer.status for answer in answers) == [200] * 5 + [429]
+
+
+async def test_a_bar_of_a_day_begins_at_eight_in_the_morning(client: PaperClient) -> None:
+    for bar, begins in (("1d", 8), ("1w", 8), ("1h", 0)):
+        query = f"/iserver/marketdata/history?conid={AAPL}&period=2y&bar={bar}&startTime=20260302-00:00:00"
+        if bar == "1h":
+            query = query.replace("2y", "1d")
+        times = [each["t"] // 1000 for each in (await client.get(query))["data"]]
+        assert times[0] % 86_400 == begins * 3600
+        assert {after - before for before, after in itertools.pairwise(times)} == {
+            {"1d": 86_400, "1w": 604_800, "1h": 3600}[bar]
+        }
+
+
+async def test_volumes_count_lots_of_us_stocks_and_single_pieces_of_the_rest(client: PaperClient) -> None:
+    future = (await client.get("/trsrv/futures?symbols=ZN"))["ZN"][0]["conid"]
+    for conid, daily in ((AAPL, 550_000), (29612281, 1_000_000), (future, 500_000)):
+        query = f"/iserver/marketdata/history?conid={conid}&period=1m&bar=1d&startTime=20260302-00:00:00"
+        volumes = [each["v"] for each in (await client.get(query))["data"]]
+        assert all(0.7 * daily < volume < 1.3 * daily for volume in volumes)
+        # A hundredth of a lot is a share.
+        assert all(round(volume * 100) == pytest.approx(volume * 100) for volume in volumes)
+
+
+async def test_the_bid_and_the_ask_have_bars_of_their_own_once_they_are_opened(client: PaperClient) -> None:
+    query = f"/hmds/history?conid={AAPL}&period=1d&bar=1h&outsideRth=false&startTime=20260302-15:00:00"
+    closed = await client.call("GET", f"{query}&barType=Bid")
+    assert closed.status == 404
+    assert await client.post("/hmds/auth/init") == {"status": "submitted"}
+    bid, ask = [(await client.get(f"{query}&barType={kind}"))["bars"] for kind in ("Bid", "Ask")]
+    middle = await client.get(query.replace("/hmds", "/iserver/marketdata") + "&source=Midpoint")
+    assert len(bid["data"]) == len(ask["data"]) == bid["points"] + 1 == 24
+    for below, above, between in zip(bid["data"], ask["data"], middle["data"], strict=True):
+        assert below["t"] == above["t"] == between["t"]
+        for name in "ohlc":
+            assert below[name] == pytest.approx(between[name] - 0.01)
+            assert above[name] == pytest.approx(between[name] + 0.01)
+        assert (below["v"], above["v"]) == (0, 0)
+    for unknown in (f"{query}&barType=Bid_Ask", query.replace(str(AAPL), "999999999") + "&barType=Bid"):
+        answer = await client.call("GET", unknown)
+        assert (answer.status, answer.json) == (500, {"error": "Chart data unavailable"})
+    await client.paper.acontrol("/session/expire", {"layer": "brokerage"})
+    await client.post("/iserver/auth/ssodh/init", {"publish": True, "compete": False})
+    assert (await client.call("GET", f"{query}&barType=Bid")).status == 404

@@ -369,3 +369,18 @@ async def test_market_hours(start: StartPaper) -> None:
                 await paper.acontrol("/session/login")
             await client.prime()
             assert (await client.live(order_id))["status"] == "Filled"
+
+
+async def test_fractions_are_for_stocks_in_the_us(desk: PaperClient) -> None:
+    bmw = 29612281
+    rules = {
+        conid: await desk.post("/iserver/contract/rules", {"conid": conid, "isBuy": True}) for conid in (AAPL, bmw)
+    }
+    assert (rules[AAPL]["fraqInt"], rules[bmw]["fraqInt"]) == (4, 0)
+    assert "limit" in rules[AAPL]["fraqTypes"]
+    assert rules[bmw]["fraqTypes"] == []
+    taken = await desk.post(PLACE, {"orders": [an_order(quantity=0.5, price=199.0)]})
+    assert taken[0]["order_id"]
+    answer = await desk.call("POST", PLACE, json={"orders": [an_order(conid=bmw, quantity=1.5, price=84.0)]})
+    assert answer.json["error"] == "Fractional-sized order cannot be placed for this instrument"
+    assert len((await desk.paper.acontrol("/state", method="GET"))["orders"]) == 1

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bezant.v1 import historical_service_pb2 as pb
 from bezant.v1 import marketdata_service_pb2 as marketdata_pb
-from bezant_server.errors import BadRequest, UpstreamDecodeError
+from bezant_server.errors import BadRequest, UpstreamDecodeError, Violation
 from bezant_server.historical import words
 from bezant_server.historical.sides import SideBars
 from bezant_server.historical.symbols import Symbols
@@ -19,6 +19,8 @@ from bezant_server.inputs import Checks
 from bezant_server.marketdata.bars import BARS, Bars, Wanted
 
 _DAY = 86_400
+_LAST_HOURS = "8h"
+"""A period that one call answers for every size of bars below a day."""
 _LONGEST_SYMBOL = 40
 
 
@@ -99,9 +101,22 @@ class HistoricalBars:
             exchange="",
         )
         try:
-            return list((await self._bars.read(wanted)).bars)
+            return await self._traded(wanted)
         except BadRequest as error:
-            raise BadRequest(error.message, field="duration") from None
+            rule = f"{error.message}, or larger bars"
+            raise BadRequest.of((Violation("duration", rule),)) from None
+
+    async def _traded(self, wanted: Wanted) -> list[marketdata_pb.Bar]:
+        found = (await self._bars.read(wanted)).bars
+        if found or BARS[wanted.bar] >= _DAY:
+            return list(found)
+        # A period of several calls is counted from now, and on a Sunday nothing may lie in it: Trader Workstation
+        # counts from the last trade.
+        last = (await self._bars.read(replace(wanted, period=_LAST_HOURS))).bars
+        if not last:
+            return []
+        end = last[-1].start_time.ToMilliseconds() / 1000 + BARS[wanted.bar]
+        return list((await self._bars.read(replace(wanted, end=end))).bars)
 
 
 def _dated(bar: marketdata_pb.Bar, zone: ZoneInfo, form: str) -> pb.HistoricalBar:

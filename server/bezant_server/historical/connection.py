@@ -15,7 +15,8 @@ from bezant_server.session.messages import timestamp
 
 _HIGHEST_CLIENT_ID = 9999
 _CONNECTED = frozenset({State.NO_BROKERAGE_SESSION, State.CONNECTING, State.COMPETING, State.READY})
-_UNAUTHENTICATED = frozenset({State.NO_BROKERAGE_SESSION, State.COMPETING})
+_TO_BE_OPENED = frozenset({State.NO_BROKERAGE_SESSION, State.CONNECTING, State.COMPETING})
+"""Where opening a brokerage session helps; one that is on its way is waited for, not opened again."""
 
 
 class Connection:
@@ -64,7 +65,7 @@ class Connection:
         if self._fixed_id is None:
             self._client_id = _random_id(other_than=self._client_id)
         await self._keeper.look()
-        if self._keeper.snapshot.state in _UNAUTHENTICATED:
+        if self._keeper.snapshot.state in _TO_BE_OPENED:
             with suppress(SessionNotReady):
                 await self._keeper.open(compete=False)
         self._replace_socket()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bezant.v1 import marketdata_service_pb2 as marketdata_pb
 from bezant_server.cpapi.document import Row
-from bezant_server.errors import BadRequest, HistoryUnavailable, UpstreamClientError
+from bezant_server.errors import BadRequest, HistoryUnavailable, UpstreamClientError, Violation
 from bezant_server.historical import words
 from bezant_server.marketdata import decode
 from bezant_server.marketdata.bars import BARS, MOST_BARS, period_secs, smallest_bar
@@ -30,13 +30,15 @@ class SideBars:
         Raises:
             BadRequest: they are too many or too small for one call, or this gateway does not give them.
         """
-        length, size = period_secs(period) or 0, BARS[bar]
-        if length > MOST_BARS * size or size < smallest_bar(period):
-            raise BadRequest(
-                f"{kind} bars are given by one call: at most {MOST_BARS}, and none below "
-                f"{smallest_bar(period) // 60} minutes for that duration",
-                field="barSize",
+        length = period_secs(period) or 0
+        least = max(smallest_bar(period), length / MOST_BARS)
+        if BARS[bar] < least:
+            possible = next(each for each, size in BARS.items() if size >= least)
+            rule = (
+                f"{kind} bars come from one call of at most {MOST_BARS}: for that duration they may be "
+                f"'{words.spelled(possible)}' or more"
             )
+            raise BadRequest.of((Violation("barSize", rule),))
         query = [
             ("conid", str(conid)),
             ("period", period),
@@ -47,11 +49,11 @@ class SideBars:
         try:
             row = await self._history(query)
         except (HistoryUnavailable, UpstreamClientError) as error:
-            raise BadRequest(
+            rule = (
                 f"this gateway gives no {kind} bars of the contract ({error.message}): possible are "
-                f"{' and '.join(words.SOURCES)}",
-                field="whatToShow",
-            ) from None
+                f"{' and '.join(words.SOURCES)}"
+            )
+            raise BadRequest.of((Violation("whatToShow", rule),)) from None
         return decode.bars(row, lot=1)
 
     async def _history(self, query: list[tuple[str, str]]) -> Row:

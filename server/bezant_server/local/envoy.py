@@ -18,6 +18,9 @@ _LOOPBACK_NAMES = (LOOPBACK, "localhost", "[::1]")
 _CORS = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
 _HISTORICAL = "historical"
 _STREAM_IDLE_SECS = 300.0
+_REQUEST_HEADERS = (
+    "content-type,x-api-key,authorization,idempotency-key,x-grpc-web,x-user-agent,grpc-timeout,x-request-id"
+)
 _GRPC_WEB_HEADERS = "grpc-status,grpc-message,grpc-status-details-bin,x-request-id,x-bezant-cursor"
 
 
@@ -121,7 +124,7 @@ def _cors_policy(origins: tuple[str, ...]) -> dict[str, Any]:
         "@type": _CORS,
         "allow_origin_string_match": [{"exact": origin} for origin in origins],
         "allow_methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-        "allow_headers": "content-type,x-api-key,authorization,x-grpc-web,x-user-agent,grpc-timeout,x-request-id,idempotency-key",
+        "allow_headers": _REQUEST_HEADERS,
         "expose_headers": _GRPC_WEB_HEADERS,
         "max_age": "600",
     }

@@ -132,13 +132,15 @@ class History:
     def _bar(self, instrument: Instrument, start: int, length: int, end: float, *, traded: bool) -> dict[str, Any]:
         complete = start + length <= end
         prices = self._complete(instrument, start, length) if complete else self._sample(instrument, start, length, end)
-        volume = instrument.daily_volume * length / _DAY / 100
+        # IBKR counts the shares of US stocks in lots of 100, whatever else is traded one by one.
+        lot = 100 if instrument.sec_type == "STK" and instrument.is_us else 1
+        volume = instrument.daily_volume * length / _DAY * (0.75 + (start // length * 2654435761 % 1000) / 2000)
         return {
             "o": prices[0],
             "c": prices[-1],
             "h": max(prices),
             "l": min(prices),
-            "v": round(volume * (0.75 + (start // length * 2654435761 % 1000) / 2000), 2) if traded else 0,
+            "v": round(volume) / lot if traded else 0,
             "t": (start + (_DAY_BEGINS if length >= _DAY else 0)) * 1000,
         }
 

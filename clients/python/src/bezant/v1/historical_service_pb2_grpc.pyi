@@ -20,8 +20,9 @@ class HistoricalDataServiceStub:
     Decimals are as in Money. Bars of a stock in the US count shares, not the lots of 100 that IBKR's answers count.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, the field named), CONTRACT_NOT_FOUND (NOT_FOUND), AMBIGUOUS_SYMBOL
-    (FAILED_PRECONDITION), SESSION_NOT_READY (FAILED_PRECONDITION), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_TIMEOUT
-    (DEADLINE_EXCEEDED), UPSTREAM_UNREACHABLE (UNAVAILABLE).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED: nobody has logged in at the gateway), SESSION_NOT_READY
+    (FAILED_PRECONDITION), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_UNREACHABLE
+    (UNAVAILABLE).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -54,8 +55,9 @@ class HistoricalDataServiceServicer(metaclass=_abc_1.ABCMeta):
     Decimals are as in Money. Bars of a stock in the US count shares, not the lots of 100 that IBKR's answers count.
 
     Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, the field named), CONTRACT_NOT_FOUND (NOT_FOUND), AMBIGUOUS_SYMBOL
-    (FAILED_PRECONDITION), SESSION_NOT_READY (FAILED_PRECONDITION), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_TIMEOUT
-    (DEADLINE_EXCEEDED), UPSTREAM_UNREACHABLE (UNAVAILABLE).
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED: nobody has logged in at the gateway), SESSION_NOT_READY
+    (FAILED_PRECONDITION), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_UNREACHABLE
+    (UNAVAILABLE).
     """
 
     @_abc_1.abstractmethod
