@@ -33,3 +33,14 @@ async def lone_trader(tmp_path: Path) -> AsyncIterator[Trader]:
             trader = Trader(server, channel)
             trader.quiet_market()
             yield trader
+
+
+@pytest.fixture
+async def unpaced_trader(tmp_path: Path) -> AsyncIterator[Trader]:
+    """A trader whose server asks the gateway nothing by itself: no upkeep is due, no order is looked for."""
+    with typed_server(tmp_path, BEZANT_KEEPALIVE_SECS="3600") as server:
+        server.wait_for_log(logger="bezant_server.events.connector")
+        async with server.channel() as channel:
+            trader = Trader(server, channel)
+            trader.quiet_market()
+            yield trader

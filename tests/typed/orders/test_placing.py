@@ -91,13 +91,13 @@ async def test_reads_do_not_void_what_was_agreed_to(lone_trader: Trader) -> None
     assert kinds(outcomes) == ["accepted"] * 3
 
 
-async def test_orders_of_many_callers_do_not_void_each_other(trader: Trader) -> None:
+async def test_orders_of_many_callers_do_not_void_each_other(unpaced_trader: Trader) -> None:
     """Without pacing, too: one action on orders is under way at a time."""
     placed = await asyncio.gather(
-        *(trader.place(market(client_order_id=f"crowd-{number}"), agreed=("o10151",)) for number in range(10))
+        *(unpaced_trader.place(market(client_order_id=f"crowd-{number}"), agreed=("o10151",)) for number in range(10))
     )
     assert kinds([outcomes[0] for outcomes in placed]) == ["accepted"] * 10
-    assert [trader.at_the_gateway(f"crowd-{number}") for number in range(10)] == [1] * 10
+    assert [unpaced_trader.at_the_gateway(f"crowd-{number}") for number in range(10)] == [1] * 10
 
 
 async def test_a_reply_that_expired(lone_trader: Trader) -> None:
