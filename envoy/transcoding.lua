@@ -60,7 +60,11 @@ function envoy_on_request(handle)
   for name, value in pairs(headers) do
     if unwelcome(name, value, grpc) then drop[#drop + 1] = name end
   end
-  for _, name in ipairs(drop) do headers:remove(name) end
+  for _, name in ipairs(drop) do
+    headers:remove(name)
+    -- Who protects a request by this header must not believe it protected.
+    if name == "idempotency-key" then headers:add("x-bezant-dropped", name) end
+  end
   headers:add("x-bezant-peer", handle:streamInfo():downstreamRemoteAddress())
   headers:add("x-bezant-host", headers:get(":authority"))
   local metadata = handle:streamInfo():dynamicMetadata()

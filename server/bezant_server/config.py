@@ -342,6 +342,9 @@ class Settings(BaseSettings):
         ("o354", "o10151"),
         "IBKR's warnings that are confirmed for target orders, comma-separated; see docs/target-orders.md",
     )
+    target_booking_secs: Seconds = _variable(
+        "BEZANT_TARGET_BOOKING_SECS", 10.0, "so long after a fill, IBKR has booked it into the position"
+    )
     target_search_secs: Seconds = _variable(
         "BEZANT_TARGET_SEARCH_SECS", 60.0, "so long after a target order was lost, IBKR would list it if it had it"
     )

@@ -60,6 +60,7 @@ class BezantError(Exception):
         fields: Mapping[str, str | int] | None = None,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
+        message = sendable(message)
         if len(message) > _MESSAGE_CHARS:
             message = f"{message[:_MESSAGE_CHARS]}…"
         super().__init__(message)
@@ -75,6 +76,11 @@ class BezantError(Exception):
     def envelope(self) -> dict[str, str | int]:
         """The body of the REST answer."""
         return {"code": self.code, "message": self.message, **self.fields}
+
+
+def sendable(text: str) -> str:
+    """Text as it can be sent: JSON can write halves of characters that no encoding has."""
+    return text.encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True)

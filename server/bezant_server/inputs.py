@@ -14,7 +14,7 @@ from datetime import date
 from decimal import Decimal
 
 from bezant_server.cpapi import decimals
-from bezant_server.errors import BadRequest, Violation
+from bezant_server.errors import BadRequest, Violation, sendable
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CURRENCY = re.compile(r"[A-Z]{3,10}")
@@ -41,7 +41,7 @@ class Checks:
     def refuse(self, field: str, rule: str, given: object = None) -> None:
         """Note that a field breaks a rule; `given` is quoted, shortened."""
         quoted = "" if given is None else f", got '{str(given)[:_QUOTED_CHARS]}'"
-        self._violations.append(Violation(field, f"{rule}{quoted}"))
+        self._violations.append(Violation(sendable(field), sendable(f"{rule}{quoted}")))
 
     def holds(self, field: str, condition: bool, rule: str, given: object = None) -> bool:
         """Note a broken rule unless the condition is met."""

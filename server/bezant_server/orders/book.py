@@ -31,6 +31,11 @@ class Listing:
     rows: list[Row]
     complete: bool
 
+    @property
+    def ready(self) -> bool:
+        """Whether it can be believed at all: one that is being made is empty, and does not say that it is complete."""
+        return self.complete or bool(self.rows)
+
     def of(self, client_order_id: str) -> Row | None:
         """The order with that client order id; the newest of several."""
         return next((row for row in self.rows if row.text("order_ref") == client_order_id), None)
@@ -49,8 +54,11 @@ class Book:
     async def live(self, account: str) -> Listing:
         """The orders of an account, today's filled and cancelled ones included.
 
-        `filters` is never sent: it would silence the order channel for everyone (IBKR's documentation).
+        `filters` is never sent: it would silence the order channel for everyone (IBKR's documentation). Where another
+        program has sent one through us, the gateway is told to begin anew.
         """
+        if self._gateway.orders_filtered:
+            await self._gateway.read(_LIVE, query=[("force", "true")], account=account)
         answer = await self._gateway.read_settled(
             _LIVE, query=[("accountId", account)], account=account, is_empty=_is_loading, always=True
         )

@@ -16,6 +16,7 @@ from bezant_server.cpapi.caller import Caller
 from bezant_server.cpapi.document import Row
 from bezant_server.errors import BezantError
 from bezant_server.orders import audit
+from bezant_server.orders.absence import Absences
 from bezant_server.orders.book import Book, Listing
 
 _log = logging.getLogger(__name__)
@@ -23,18 +24,14 @@ _log = logging.getLogger(__name__)
 MOST_LOST = 200
 """Orders looked for at a time; of more, the newest."""
 _LOOK_SECS = 60.0
-_LOOKS = 3
-"""Complete lists in a row that must lack an order before it counts as not placed: IBKR lists one a moment after
-it has taken it."""
 
 Report = Callable[[bytes], None]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Lost:
     account: str
     client_order_id: str
-    looks: int = 0
 
 
 class Search:
@@ -50,6 +47,7 @@ class Search:
         self._book = book
         self._report = report
         self._backoff = backoff
+        self._absences = Absences()
         self._lost: dict[str, _Lost] = {}
         self._news = asyncio.Event()
 
@@ -83,9 +81,9 @@ class Search:
     def _compare(self, account: str, listing: Listing) -> None:
         for lost in [each for each in self._lost.values() if each.account == account]:
             row = listing.of(lost.client_order_id)
-            lost.looks += listing.complete
-            if row is not None or lost.looks >= _LOOKS:
+            if row is not None or self._absences.lacks(lost.client_order_id, listing):
                 del self._lost[lost.client_order_id]
+                self._absences.seen(lost.client_order_id)
                 self._tell(lost, row)
 
     def _tell(self, lost: _Lost, row: Row | None) -> None:

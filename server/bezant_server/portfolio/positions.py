@@ -46,6 +46,9 @@ class Positions:
         answer = await self._gateway.read(
             f"/portfolio2/{segment(account)}/positions", query=query, need=Need.PORTFOLIO, account=account
         )
+        if answer is None:
+            # Nothing held is an empty list; this is no answer.
+            document.wrong_shape("", "a list", answer)
         return [decode.position(row, account) for row in document.rows(answer, "")]
 
     async def _pages(self, account: str, model: str, *, first: int, enough: int) -> list[Row]:

@@ -153,7 +153,7 @@ class SessionKeeper:
         try:
             while True:
                 self._wake.clear()
-                await self.look()
+                await self._look()
                 await self._mend()
                 await self._rest()
         finally:
@@ -162,9 +162,11 @@ class SessionKeeper:
 
     async def look(self) -> None:
         """Ask the gateway for its state: one tickle, shared by all who ask at the time, at most one a second."""
-        if self._check is None or self._check.done():
-            self._check = asyncio.create_task(self._tickle())
-        await asyncio.shield(self._check)
+        before = self.snapshot.state
+        await self._look()
+        if self.snapshot.state is not before:
+            # There may be something to mend, and long until it would be looked at.
+            self._wake.set()
 
     async def open(self, *, compete: bool) -> None:
         """Have a brokerage session opened, unless there is one.
@@ -201,6 +203,11 @@ class SessionKeeper:
     def follow(self) -> AsyncGenerator[Snapshot | None, None]:
         """The state now, then each change; None for a heartbeat. Ends when the server stops."""
         return self._board.follow(self.snapshot, heartbeat_secs=self._times.heartbeat)
+
+    async def _look(self) -> None:
+        if self._check is None or self._check.done():
+            self._check = asyncio.create_task(self._tickle())
+        await asyncio.shield(self._check)
 
     def _check_ready(self) -> None:
         snapshot = self.snapshot
@@ -316,7 +323,7 @@ class SessionKeeper:
                 if ask:
                     decode(await self._client.call("POST", _INIT, body=body))
                 while self._machine.layer not in (Signal.ESTABLISHED, Signal.USABLE):
-                    await self.look()
+                    await self._look()
                     if self._is_hopeless(compete=compete):
                         self._not_opened(self.snapshot.cause)
                         return

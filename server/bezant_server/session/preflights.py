@@ -22,6 +22,8 @@ ACCOUNTS = "/iserver/accounts"
 """Before snapshots, live orders and everything about an order."""
 PORTFOLIO = "/portfolio/accounts"
 """Before everything else below /portfolio."""
+ORDERS = "/iserver/account/orders"
+"""The live orders."""
 SEARCH = "/iserver/secdef/search"
 """Of an underlying's symbol, before its strikes and derivatives."""
 
@@ -49,6 +51,15 @@ class Preflights:
         self._gateway = replace(gateway, base_path=gateway.base_path.lower())
         self._done: set[Key] = set()
         self._running: dict[Key, asyncio.Task[None]] = {}
+        self._orders_filtered = False
+
+    @property
+    def orders_filtered(self) -> bool:
+        """Whether the gateway lists a part of the live orders alone: the part that somebody has asked for.
+
+        It does so until it is told to begin anew (IBKR's documentation).
+        """
+        return self._orders_filtered
 
     def answered(self, request: UpstreamRequest, outcome: UpstreamResponse | BezantError) -> None:
         """An exchange with the gateway is over."""
@@ -61,6 +72,11 @@ class Preflights:
         path = self._gateway.below_base(path)
         if path in _COUNTS_AS:
             self._done.add((_COUNTS_AS[path], ""))
+        elif path == ORDERS:
+            asked = dict(parse_qsl(query))
+            self._orders_filtered = bool(asked.get("filters", "")) or (
+                self._orders_filtered and asked.get("force", "").lower() != "true"
+            )
         elif path == SEARCH and request.method == "GET" and len(self._done) < _MOST_SEARCHES:
             self._done.update((SEARCH, value.upper()) for name, value in parse_qsl(query) if name == "symbol")
 
@@ -68,6 +84,7 @@ class Preflights:
         """Another session has begun."""
         self._done.clear()
         self._running.clear()
+        self._orders_filtered = False
 
     def is_first(self, name: str) -> bool:
         """Whether this is the first time in this session that something of that name is asked."""

@@ -171,6 +171,11 @@ class TypedGateway:
         """The account that the session has selected; empty while it is unknown."""
         return self._keeper.snapshot.accounts.selected or ""
 
+    @property
+    def orders_filtered(self) -> bool:
+        """Whether the gateway lists a part of the live orders alone, because somebody asked for that."""
+        return self._prepared.orders_filtered
+
     async def prepare(self, need: Need, *, wait_secs: float) -> None:
         """See to what a call needs before it.
 

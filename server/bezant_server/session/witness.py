@@ -17,7 +17,7 @@ from bezant_server.cpapi.messages import UpstreamRequest, UpstreamResponse
 from bezant_server.errors import BezantError, NotAuthenticated, UpstreamStatus, UpstreamUnreachable
 from bezant_server.session import reading
 from bezant_server.session.choices import Choices
-from bezant_server.session.machine import Limited, LoggedOut, Machine, Opening, State, Unreachable
+from bezant_server.session.machine import Accounts, Limited, LoggedOut, Machine, Opening, State, Unreachable
 
 _INIT = "/iserver/auth/ssodh/init"
 _OPENS = frozenset({_INIT, "/iserver/reauthenticate"})
@@ -128,7 +128,10 @@ class Witness:
         if path == "/iserver/accounts":
             self._machine.observe(reading.accounts(reading.document(response.body)))
         elif request.method == "POST":
+            chosen = self._choices.account
             self._choices.learn(path, request.body)
+            if self._choices.account != chosen:
+                self._machine.observe(Accounts(selected=self._choices.account))
         if self._machine.snapshot.state in _SPEAKS_AGAIN:
             self._suspect()
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from bezant.v1 import targets_service_pb2 as pb
+from bezant.v1.contracts_service_pb2 import Contract
 from bezant_server.backoff import Backoff
 from bezant_server.cpapi import caller as callers
 from bezant_server.cpapi.caller import Caller
@@ -22,8 +24,10 @@ from bezant_server.errors import (
     IdempotencyConflict,
     RateLimited,
     StateUnavailable,
+    UpstreamError,
     UpstreamTimeout,
 )
+from bezant_server.logs import shorten_accounts
 from bezant_server.orders.desk import Desk
 from bezant_server.session.typed import remaining_secs
 from bezant_server.targets import statuses
@@ -35,6 +39,7 @@ from bezant_server.targets.placing import Placer
 from bezant_server.targets.planning import Planner
 from bezant_server.targets.records import Batch, Entry, Phase
 from bezant_server.targets.requests import Submission
+from bezant_server.targets.spelling import UNSENT
 from bezant_server.targets.tracking import Tracker
 
 _log = logging.getLogger(__name__)
@@ -43,6 +48,8 @@ _MOST_LISTED = 100
 _BATCH_SECS = 120.0
 """For all orders of a batch; those that have had no turn by then are not sent."""
 _LOOK_SECS = 60.0
+_OPEN_SECS = 60.0
+"""Between two looks at orders that are open."""
 
 
 @dataclass(slots=True)
@@ -95,8 +102,8 @@ class Batches:
         self._now = now
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._under_way: dict[str, asyncio.Task[pb.TargetBatch]] = {}
-        self._lost = asyncio.Event()
-        self._lost.set()
+        self._news = asyncio.Event()
+        self._looked_at = -math.inf
 
     async def submit(self, submission: Submission, client: str) -> pb.TargetBatch:
         """Place what is missing to the targets. Once on disk, a batch goes on to its end though its caller leaves.
@@ -147,31 +154,40 @@ class Batches:
         return [batch.message() for batch in await self._ledger.recent(_MOST_LISTED)]
 
     async def cancel(self, batch_id: str) -> list[pb.TargetCancellation]:
-        """Ask for the cancellation of what is open, and of what may be.
+        """Ask for the cancellation of what is open, and of what may be. It waits for no other batch.
 
         Raises:
             BatchNotFound: there is none.
+            UpstreamError: the gateway does not answer, and nothing was cancelled.
         """
-        account = (await self._known(batch_id)).account
-        async with self._turn(account):
-            batch = await self._known(batch_id)
+        self._placer.halt(batch_id)
+        batch = await self._known(batch_id)
+        failure: UpstreamError | None = None
+        try:
             await self._tracker.refresh(batch)
-            return [
-                await self._cancel(batch.account, entry)
-                for entry in batch.entries
-                if entry.phase is Phase.SENDING or entry.order.status in statuses.OPEN
-            ]
+        except UpstreamError as error:
+            # The ids of the orders are known all the same.
+            failure = error
+        cancellations = [
+            await self._cancel(batch.account, entry)
+            for entry in batch.entries
+            if entry.phase is Phase.SENDING or entry.order.status in statuses.OPEN
+        ]
+        if failure is not None and not any(each.accepted for each in cancellations):
+            raise failure
+        return cancellations
 
     async def run(self) -> NoReturn:
-        """Bring batches to an end that a crash has cut short, and look for lost orders, until cancelled."""
+        """Bring orders to their end: look for lost ones soon and often, for open ones now and then, until cancelled."""
         while True:
-            await self._lost.wait()
-            self._lost.clear()
-            if await self._are_left():
-                self._lost.set()
-                await asyncio.sleep(self._backoff.next())
-            else:
+            wait = await self._look()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
                 self._backoff.reset()
+            except TimeoutError:
+                pass
+            self._news.clear()
 
     def stop(self) -> None:
         """Begin to end: no further order is sent."""
@@ -193,15 +209,11 @@ class Batches:
                 if earlier is not None:
                     return _repeated(earlier, submission)
             contracts = await self._planner.contracts(submission.targets)
+            conids = {each.conid for each in contracts.values() if isinstance(each, Contract)}
             # What is held and what is working must not be an earlier answer.
             callers.enter(replace(caller, max_age_secs=0.0))
-            holdings = await self._holdings.read(account)
-            orders = await self._planner.plan(
-                submission.targets,
-                contracts=contracts,
-                holdings=holdings,
-                blocked=await self._tracker.still_lost(account, holdings.listing),
-            )
+            holdings = await self._holdings.read(account, conids)
+            orders = await self._planner.plan(submission.targets, contracts=contracts, holdings=holdings)
             batch = self._batch(submission, account, client, placing.batch_id, orders)
             self._failpoints.reach("planned")
             placing.stored = True
@@ -220,6 +232,7 @@ class Batches:
         for place, order in enumerate(orders):
             if order.status == pb.TARGET_STATUS_UNSPECIFIED:
                 order.client_order_id = f"bz-{batch_id}-{place}"
+                order.status, order.error = pb.TARGET_STATUS_ERROR, UNSENT
             entries.append(Entry(batch_id, place, Phase.PLANNED if order.client_order_id else Phase.ENDED, None, order))
         return Batch(
             batch_id=batch_id,
@@ -266,47 +279,51 @@ class Batches:
             raise BatchNotFound(f"there is no batch '{batch_id[:40]}'")
         return batch
 
-    async def _are_left(self) -> bool:
-        """Go through the batches that did not come to their end; whether some of them still have not."""
-        under_way = set(self._under_way)
+    async def _look(self) -> float | None:
+        """Look after what is open; seconds until it is to be done again, None for when there is news."""
         try:
-            unfinished = await self._ledger.unfinished()
+            entries = await self._ledger.all_open()
+            lost = {account for account, found in entries.items() if any(e.phase is Phase.SENDING for e in found)}
+            due = time.monotonic() >= self._looked_at + _OPEN_SECS
+            if due:
+                self._looked_at = time.monotonic()
+            for account in entries if due else lost:
+                await self._attempt(f"the orders of {shorten_accounts(account)}", self._tracker.refresh_all(account))
+            await self._answer_unanswered()
         except StateUnavailable:
-            return True
-        under_way.update(self._under_way)
-        left = False
-        for batch in unfinished:
-            if batch.batch_id in under_way:
-                continue
-            callers.enter(Caller(deadline=time.monotonic() + _LOOK_SECS))
-            try:
-                left |= not await self._is_finished(batch)
-            except BezantError as error:
-                _log.info("a batch is to be finished later", extra={"batch": batch.batch_id, "reason": error.message})
-                left = True
-        return left
+            return self._backoff.next()
+        if lost:
+            return self._backoff.next()
+        return max(self._looked_at + _OPEN_SECS - time.monotonic(), 0.0) if entries else None
 
-    async def _is_finished(self, batch: Batch) -> bool:
-        """Finish a batch, as far as that can be done now: nothing of it is sent any more."""
-        unsent = [entry for entry in batch.entries if entry.phase is Phase.PLANNED]
-        for entry in unsent:
-            entry.settle(Phase.ENDED, pb.TARGET_STATUS_ERROR, "not placed: the server stopped before its turn")
+    async def _answer_unanswered(self) -> None:
+        """Give batches that a crash has cut short the answer that a repetition gets, once all of it is known."""
+        under_way = set(self._under_way)
+        for batch in await self._ledger.unanswered():
+            if batch.batch_id in under_way or batch.batch_id in self._under_way:
+                continue
+            if all(entry.phase is not Phase.SENDING for entry in batch.entries):
+                await self._ledger.answer(batch)
+                _log.info("a batch that was cut short is finished", extra={"batch": batch.batch_id})
+
+    async def _attempt(self, what: str, work: Awaitable[None]) -> None:
+        """Do something that is done again if it fails, whatever made it fail."""
+        callers.enter(Caller(deadline=time.monotonic() + _LOOK_SECS))
         self._failpoints.reach("recovering")
-        await self._ledger.update(unsent)
+        try:
+            await work
+        except BezantError as error:
+            _log.info("to be looked after later: %s", what, extra={"reason": error.message})
+        except Exception:  # noqa: BLE001  one batch that nobody understands must not end the search for the others
+            _log.exception("a defect; to be looked after later: %s", what)
         self._failpoints.reach("recovered")
-        await self._tracker.refresh(batch)
-        if any(entry.phase is Phase.SENDING for entry in batch.entries):
-            return False
-        await self._ledger.answer(batch)
-        _log.info("a batch that was cut short is finished", extra={"batch": batch.batch_id})
-        return True
 
     def _ended(self, batch_id: str, task: asyncio.Task[pb.TargetBatch]) -> None:
         del self._under_way[batch_id]
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, BezantError):
             _log.error("a batch has failed", exc_info=error, extra={"batch": batch_id})
-        # Whether something of it is lost, the ledger knows.
-        self._lost.set()
+        # Whether something of it is lost or open, the ledger knows.
+        self._news.set()
 
     @asynccontextmanager
     async def _turn(self, account: str) -> AsyncIterator[None]:

@@ -67,7 +67,8 @@ class Targets:
     ) -> None:
         failpoints = Failpoints(settings.failpoint)
         self._ledger = Ledger(_store(settings), now=now)
-        holdings = HoldingsReader(gateway, orders.book, now=now)
+        tracker = Tracker(book=orders.book, ledger=self._ledger, search_secs=settings.target_search_secs, now=now)
+        holdings = HoldingsReader(gateway, orders.book, tracker, booking_secs=settings.target_booking_secs, now=now)
         accounts = Accounts(
             gateway=gateway,
             keeper=keeper,
@@ -119,7 +120,7 @@ class Targets:
 def _store(settings: Settings) -> Store:
     store = Store(settings.state_db_path)
     try:
-        store.unfinished()
+        store.open()
     except NewerSchema as error:
         raise ConfigError(f"BEZANT_STATE_DB_PATH: {error}") from None
     except (sqlite3.Error, OSError, StoreUnusable) as error:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from bezant.v1 import order_pb2
 from bezant.v1 import portfolio_service_pb2 as portfolio_pb
 from bezant.v1 import targets_service_pb2 as pb
-from bezant_server.cpapi import decimals
 from bezant_server.cpapi.client import segment
+from bezant_server.errors import UpstreamDecodeError, UpstreamNotPrimed
 from bezant_server.orders import decode as orders_decode
 from bezant_server.orders import vocabulary
 from bezant_server.orders.book import Book, Listing
@@ -20,10 +21,12 @@ from bezant_server.portfolio import decode as portfolio_decode
 from bezant_server.portfolio.positions import Positions
 from bezant_server.session.messages import timestamp
 from bezant_server.session.typed import Need, TypedGateway
+from bezant_server.targets.tracking import Tracker, Unseen
 
-_FRESH_FILL_SECS = 10.0
-_SETTLING_SECS = 1.0
-_SETTLING_TRIES = 5
+_SKEW_SECS = 30.0
+"""By so much our clock may be ahead of IBKR's."""
+_LISTS = 4
+_MOST_FILLS = 10_000
 _PAGE = 1000
 
 _CONDITIONAL = frozenset(
@@ -38,6 +41,8 @@ _CONDITIONAL = frozenset(
 )
 """Types that wait for a price: protection that may never be needed."""
 
+_SIGNS = {order_pb2.ORDER_SIDE_BUY: 1, order_pb2.ORDER_SIDE_SELL: -1}
+
 Quantities = Mapping[int, Decimal]
 """Signed quantities by conid; 0 for what is not there."""
 
@@ -49,12 +54,37 @@ class Holdings:
     Attributes:
         positions: what it holds.
         working: what its working orders will bring.
-        listing: the orders as they were listed.
+        blocked: why nothing may be ordered of a contract, by conid.
     """
 
     positions: Quantities
     working: Quantities
-    listing: Listing
+    blocked: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Orders:
+    """The orders of an account for some contracts, as IBKR lists them and as we know better."""
+
+    listed: Sequence[order_pb2.Order]
+    unseen: Unseen
+
+    def working(self) -> dict[int, Decimal]:
+        """What they will bring, signed, by conid."""
+        quantities: defaultdict[int, Decimal] = defaultdict(Decimal, self.unseen.working)
+        for order in self.listed:
+            if is_working(order):
+                quantities[order.conid] += _SIGNS[order.side] * Decimal(order.remaining_quantity)
+        return quantities
+
+    def progress(self) -> Mapping[int, object]:
+        """How far they have come, by conid: as long as that is the same, nothing was filled or ended."""
+        states: defaultdict[int, list[object]] = defaultdict(list)
+        for order in sorted(self.listed, key=lambda each: each.order_id):
+            states[order.conid].append((order.order_id, is_working(order), order.filled_quantity))
+        for conid, quantity in self.unseen.working.items():
+            states[conid].append(quantity)
+        return states
 
 
 class HoldingsReader:
@@ -63,37 +93,46 @@ class HoldingsReader:
     Args:
         gateway: where it asks.
         book: lists orders.
+        tracker: knows our own orders.
+        booking_secs: so long after a fill IBKR has booked it into the position.
         now: seconds since 1970.
     """
 
-    def __init__(self, gateway: TypedGateway, book: Book, *, now: Callable[[], float]) -> None:
+    def __init__(
+        self, gateway: TypedGateway, book: Book, tracker: Tracker, *, booking_secs: float, now: Callable[[], float]
+    ) -> None:
         self._gateway = gateway
         self._positions = Positions(gateway)
         self._book = book
+        self._tracker = tracker
+        self._booking_secs = booking_secs
         self._now = now
+        self._fills: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    async def read(self, account: str) -> Holdings:
-        """The account now, past every cache.
+    async def read(self, account: str, conids: Collection[int]) -> Holdings:
+        """An account now, past every cache, as far as some contracts are concerned.
 
-        Orders are listed before positions are read: what is filled in between counts twice, and too little is ordered,
-        never too much. IBKR books a fill into the position a moment after it shows the order as filled, so positions
-        are read again until they stand still, while a fill is that fresh.
+        Positions and orders come from different places, and between the two readings an order may be filled: it would
+        count twice, or not at all. So orders are listed before and after, until nothing has happened in between; a
+        contract whose orders do not stand still is blocked. A fill that is younger than some seconds is waited for:
+        IBKR shows an order as filled a moment before it has booked the position.
+
+        Raises:
+            UpstreamNotPrimed: IBKR does not list the orders.
         """
-        listing = await self._book.live(account)
-        orders = [orders_decode.order(row) for row in listing.rows]
-        positions = await self._held(account)
-        if any(self._is_fresh_fill(order) for order in orders):
-            for _ in range(_SETTLING_TRIES):
-                await asyncio.sleep(_SETTLING_SECS)
-                before, positions = positions, await self._held(account)
-                if positions == before:
-                    break
-        working: defaultdict[int, Decimal] = defaultdict(Decimal)
-        for order in orders:
-            if order.account_id in ("", account) and is_working(order):
-                sign = 1 if order.side == order_pb2.ORDER_SIDE_BUY else -1
-                working[order.conid] += sign * Decimal(order.remaining_quantity or "0")
-        return Holdings(positions, working, listing)
+        before = await self._orders(account, conids)
+        for _ in range(_LISTS):
+            await self._until_booked(before.listed)
+            positions = await self._held(account)
+            if not before.working():
+                return Holdings(positions, {}, before.unseen.lost)
+            after = await self._orders(account, conids)
+            moved = {each for each in conids if before.progress().get(each) != after.progress().get(each)}
+            if not moved:
+                return Holdings(positions, after.working(), after.unseen.lost)
+            before = after
+        restless = dict.fromkeys(moved, "its working orders are being filled or changed all the time: try again")
+        return Holdings(positions, before.working(), {**restless, **before.unseen.lost})
 
     async def stocks(self, account: str) -> pb.ListStockPositionsResponse:
         """The stocks that an account holds, and what it is worth."""
@@ -124,15 +163,53 @@ class HoldingsReader:
             updated_at=timestamp(self._now()),
         )
 
+    async def _orders(self, account: str, conids: Collection[int]) -> _Orders:
+        """The orders, once what IBKR does not list of ours is either young enough for that or certainly not there."""
+        for _ in range(_LISTS):
+            listing = await self._book.live(account)
+            if not listing.ready:
+                raise UpstreamNotPrimed(
+                    "IBKR has not made the list of orders yet, and what works cannot be told: try again"
+                )
+            unseen = await self._tracker.unseen(account, listing)
+            if unseen.doubtful.isdisjoint(conids):
+                break
+        return _Orders(_of(account, conids, listing), unseen)
+
     async def _held(self, account: str) -> dict[int, Decimal]:
         held: defaultdict[int, Decimal] = defaultdict(Decimal)
         for each in await self._positions.uncached(account, model=""):
-            held[each.conid] += Decimal(each.quantity or "0")
+            if not each.conid or not each.HasField("quantity"):
+                raise UpstreamDecodeError(
+                    "IBKR tells a position without its contract or its size: nothing is ordered then"
+                )
+            held[each.conid] += Decimal(each.quantity)
         return held
 
-    def _is_fresh_fill(self, order: order_pb2.Order) -> bool:
-        filled = decimals.parse(order.filled_quantity)
-        return bool(filled) and self._now() - order.last_changed_at.ToMilliseconds() / 1000 < _FRESH_FILL_SECS
+    async def _until_booked(self, orders: Sequence[order_pb2.Order]) -> None:
+        """Wait until every fill is old enough to be in the position."""
+        wait = max((self._unbooked_secs(order) for order in orders), default=0.0)
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    def _unbooked_secs(self, order: order_pb2.Order) -> float:
+        """How long a fill needs until it is in the position for sure.
+
+        By IBKR's clock where that can be: a fill that seems older than our clock can be wrong is. A younger one counts
+        from when it was first seen here.
+        """
+        if Decimal(order.filled_quantity or "0") == 0:
+            return 0.0
+        seems_old = order.HasField("last_changed_at") and (
+            self._now() - order.last_changed_at.ToMilliseconds() / 1000 > self._booking_secs + _SKEW_SECS
+        )
+        if seems_old:
+            return 0.0
+        now = time.monotonic()
+        first_seen = self._fills.setdefault((order.order_id, order.filled_quantity), now)
+        while len(self._fills) > _MOST_FILLS:
+            self._fills.popitem(last=False)
+        return max(first_seen + self._booking_secs - now, 0.0)
 
 
 def is_working(order: order_pb2.Order) -> bool:
@@ -146,3 +223,16 @@ def is_working(order: order_pb2.Order) -> bool:
         and order.order_type not in _CONDITIONAL
         and not order.parent_order_id
     )
+
+
+def _of(account: str, conids: Collection[int], listing: Listing) -> list[order_pb2.Order]:
+    orders = [each for each in map(orders_decode.order, listing.rows) if each.account_id in ("", account)]
+    if any(is_working(each) and not _is_told(each) for each in orders):
+        raise UpstreamDecodeError(
+            "IBKR lists a working order without its contract, its side or what is left of it: nothing is ordered then"
+        )
+    return [each for each in orders if each.conid in conids]
+
+
+def _is_told(order: order_pb2.Order) -> bool:
+    return bool(order.conid) and order.side in _SIGNS and order.HasField("remaining_quantity")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -65,13 +65,17 @@ class Ledger:
         """The last batches, the newest first, without their orders."""
         return await self._run(lambda: self._store.recent(most))
 
-    async def unfinished(self) -> Sequence[Batch]:
-        """Batches that did not come to their end."""
-        return await self._run(self._store.unfinished)
+    async def unanswered(self) -> Sequence[Batch]:
+        """Batches under way, and those that a crash has cut short."""
+        return await self._run(self._store.unanswered)
 
-    async def lost(self, account: str) -> Sequence[Entry]:
-        """Orders of an account of which nobody knows what came of them."""
-        return await self._run(lambda: self._store.lost(account))
+    async def open(self, account: str) -> Sequence[Entry]:
+        """Orders of an account that may be working, the lost ones among them."""
+        return (await self.all_open()).get(account, ())
+
+    async def all_open(self) -> Mapping[str, Sequence[Entry]]:
+        """Orders that may be working, the lost ones among them, by account."""
+        return await self._run(self._store.open)
 
     async def close(self) -> None:
         """Finish what was begun, and let go of the file."""

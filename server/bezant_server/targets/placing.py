@@ -21,13 +21,10 @@ from bezant_server.orders.tickets import Ticket
 from bezant_server.targets import statuses
 from bezant_server.targets.failpoints import Failpoints
 from bezant_server.targets.ledger import Ledger
-from bezant_server.targets.planning import BUY, LIMIT
 from bezant_server.targets.records import Batch, Entry, Phase
+from bezant_server.targets.spelling import BUY, LIMIT, UNKNOWN
 
 _log = logging.getLogger(__name__)
-
-UNKNOWN = "outcome unknown"
-"""How the error of an order begins that may have been placed."""
 
 
 class Placer:
@@ -56,21 +53,34 @@ class Placer:
         self._failpoints = failpoints
         self._now = now
         self._stopping = False
+        self._placing: set[str] = set()
+        self._halted: set[str] = set()
 
     def stop(self) -> None:
         """Send nothing more: the server is about to end."""
         self._stopping = True
 
+    def halt(self, batch_id: str) -> None:
+        """Send nothing more of a batch that is being placed: its cancellation was asked for."""
+        if batch_id in self._placing:
+            self._halted.add(batch_id)
+
     async def place(self, batch: Batch) -> None:
         """Send what is planned; the entries tell what came of each order."""
-        for entry in batch.entries:
-            if entry.phase is not Phase.PLANNED:
-                continue
-            if self._stopping:
-                entry.settle(Phase.ENDED, pb.TARGET_STATUS_ERROR, "not placed: the server is stopping")
-                await self._note(entry)
-            else:
-                await self._send(batch, entry)
+        self._placing.add(batch.batch_id)
+        try:
+            for entry in batch.entries:
+                if entry.phase is not Phase.PLANNED:
+                    continue
+                if self._stopping or batch.batch_id in self._halted:
+                    why = "the server is stopping" if self._stopping else "the batch was cancelled before its turn"
+                    entry.settle(Phase.ENDED, pb.TARGET_STATUS_ERROR, f"not placed: {why}")
+                    await self._note(entry)
+                else:
+                    await self._send(batch, entry)
+        finally:
+            self._placing.discard(batch.batch_id)
+            self._halted.discard(batch.batch_id)
 
     async def _send(self, batch: Batch, entry: Entry) -> None:
         entry.sent_at_ms = int(self._now() * 1000)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 
 from bezant.v1 import contracts_service_pb2 as contracts_pb
 from bezant.v1 import targets_service_pb2 as pb
 from bezant_server.contracts.resolving import Resolver
 from bezant_server.contracts.trading_rules import TradingRules
-from bezant_server.cpapi import decimals
 from bezant_server.errors import AmbiguousSymbol, ContractNotFound
 from bezant_server.targets import prices
 from bezant_server.targets.holdings import Holdings
 from bezant_server.targets.prices import NoTick
 from bezant_server.targets.requests import Target
+from bezant_server.targets.spelling import BUY, LIMIT, MARKET, SELL, plain
 
 Contracts = Mapping[str, contracts_pb.Contract | ContractNotFound | AmbiguousSymbol]
-
-BUY, SELL = "BUY", "SELL"
-LIMIT, MARKET = "LMT", "MKT"
 
 _RULE_WORDS = {LIMIT: "limit", MARKET: "market"}
 _NO_TICK = "IBKR does not tell the price steps of the contract: no limit price can be made for it"
@@ -46,12 +45,7 @@ class Planner:
         return await self._resolver.stocks([target.symbol for target in targets])
 
     async def plan(
-        self,
-        targets: Sequence[Target],
-        *,
-        contracts: Contracts,
-        holdings: Holdings,
-        blocked: Mapping[int, str],
+        self, targets: Sequence[Target], *, contracts: Contracts, holdings: Holdings
     ) -> list[pb.TargetOrder]:
         """An order for each target, or what stands against it; those to be sent have the status UNSPECIFIED.
 
@@ -59,7 +53,6 @@ class Planner:
             targets: what shall be held.
             contracts: what their symbols mean.
             holdings: what is held, and what is on its way.
-            blocked: why no order may be sent for a contract, by conid.
         """
         orders: list[pb.TargetOrder] = []
         taken: dict[int, str] = {}
@@ -72,58 +65,60 @@ class Planner:
                 filled_quantity="0",
             )
             orders.append(order)
-            try:
-                contract = _contract(target.symbol, contracts, taken)
-                await self._decide(order, target, contract, holdings, blocked)
-            except _Refused as refusal:
-                order.status, order.error = pb.TARGET_STATUS_ERROR, str(refusal)
+            with _refusals_of(order):
+                _decide(order, target, _contract(target.symbol, contracts, taken), holdings)
+        fractional = [
+            order
+            for order in orders
+            if order.status == pb.TARGET_STATUS_UNSPECIFIED and Decimal(order.quantity) % 1 != 0
+        ]
+        await asyncio.gather(*map(self._check_fraction, fractional))
         return orders
 
-    async def _decide(
-        self,
-        order: pb.TargetOrder,
-        target: Target,
-        contract: contracts_pb.Contract,
-        holdings: Holdings,
-        blocked: Mapping[int, str],
-    ) -> None:
-        order.conid = contract.conid
-        current = holdings.positions.get(contract.conid, Decimal(0))
-        working = holdings.working.get(contract.conid, Decimal(0))
-        delta = target.quantity - current - working
-        order.current_position, order.working_quantity, order.delta = plain(current), plain(working), plain(delta)
-        if contract.conid in blocked:
-            raise _Refused(blocked[contract.conid])
-        if delta == 0:
-            order.status = pb.TARGET_STATUS_NO_CHANGE
-            return
-        order.action = BUY if delta > 0 else SELL
-        order.quantity = plain(abs(delta))
-        limit = _limit(target, contract, buying=delta > 0)
-        if limit is not None:
-            order.limit_price = plain(limit, exactly=target.limit_price is not None)
-        if delta != delta.to_integral_value():
-            await self._check_fraction(order, contract.conid, abs(delta))
-
-    async def _check_fraction(self, order: pb.TargetOrder, conid: int, quantity: Decimal) -> None:
-        try:
-            _, rules = await self._rules.of(conid, selling=order.action == SELL)
-        except ContractNotFound as error:
-            raise _Refused(error.message) from None
-        if rules is None:
-            raise _Refused("IBKR does not tell whether fractions of a share can be traded")
-        if _RULE_WORDS[order.order_type] not in rules.fraction_order_types:
-            raise _Refused(
-                f"{order.order_type} orders of this contract are in whole shares, and {plain(quantity)} are missing"
-            )
-        smallest = Decimal(1).scaleb(-rules.fraction_digits)
-        if quantity % smallest != 0:
-            raise _Refused(f"this contract is traded in steps of {plain(smallest)}, and {plain(quantity)} are missing")
+    async def _check_fraction(self, order: pb.TargetOrder) -> None:
+        with _refusals_of(order):
+            try:
+                _, rules = await self._rules.of(order.conid, selling=order.action == SELL)
+            except ContractNotFound as error:
+                raise _Refused(error.message) from None
+            if rules is None:
+                raise _Refused("IBKR does not tell whether fractions of a share can be traded")
+            if _RULE_WORDS[order.order_type] not in rules.fraction_order_types:
+                raise _Refused(
+                    f"{order.order_type} orders of this contract are in whole shares, and {order.quantity} are missing"
+                )
+            smallest = Decimal(1).scaleb(-rules.fraction_digits)
+            if Decimal(order.quantity) % smallest != 0:
+                raise _Refused(
+                    f"this contract is traded in steps of {plain(smallest)}, and {order.quantity} are missing"
+                )
 
 
-def plain(number: Decimal, *, exactly: bool = False) -> str:
-    """A number in the grammar of decimals; without zeros behind its fraction, unless it is to be exactly as given."""
-    return decimals.plain(number if exactly else number.normalize()) or "0"
+@contextmanager
+def _refusals_of(order: pb.TargetOrder) -> Iterator[None]:
+    """What stands against an order becomes its error."""
+    try:
+        yield
+    except _Refused as refusal:
+        order.status, order.error = pb.TARGET_STATUS_ERROR, str(refusal)
+
+
+def _decide(order: pb.TargetOrder, target: Target, contract: contracts_pb.Contract, holdings: Holdings) -> None:
+    order.conid = contract.conid
+    current = holdings.positions.get(contract.conid, Decimal(0))
+    working = holdings.working.get(contract.conid, Decimal(0))
+    delta = target.quantity - current - working
+    order.current_position, order.working_quantity, order.delta = plain(current), plain(working), plain(delta)
+    if contract.conid in holdings.blocked:
+        raise _Refused(holdings.blocked[contract.conid])
+    if delta == 0:
+        order.status = pb.TARGET_STATUS_NO_CHANGE
+        return
+    order.action = BUY if delta > 0 else SELL
+    order.quantity = plain(abs(delta))
+    limit = _limit(target, contract, buying=delta > 0)
+    if limit is not None:
+        order.limit_price = plain(limit, exactly=target.limit_price is not None)
 
 
 def _contract(symbol: str, contracts: Contracts, taken: dict[int, str]) -> contracts_pb.Contract:

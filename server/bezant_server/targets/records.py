@@ -14,12 +14,14 @@ class Phase(StrEnum):
     """How far an order has come.
 
     PLANNED: it is on disk, and was not sent. SENDING: it may have been sent, and nobody knows what came of it. PLACED:
-    IBKR has it, and it may change. ENDED: nothing more happens to it.
+    IBKR has it, and it may change. MISSING: IBKR does not list it, and it counts as not placed, or as expired, unless
+    it is seen after all. ENDED: nothing more happens to it.
     """
 
     PLANNED = "planned"
     SENDING = "sending"
     PLACED = "placed"
+    MISSING = "missing"
     ENDED = "ended"
 
 

@@ -19,6 +19,7 @@ MOST_TARGETS = 100
 
 _LARGEST = Decimal(10) ** 9
 _LONGEST_KEY = 255
+_MOST_NAMED = 10
 _MEMBERS = ("account_id", "orders")
 _MEMBERS_OF_ORDER = ("symbol", "quantity", "limit_price", "expected_price", "tolerance_pct")
 
@@ -119,7 +120,7 @@ def from_json(body: bytes, *, idempotency_key: str) -> Submission:
             checks.refuse(f"{place}.quantity", "is required: the position to reach, 0 to close it")
         targets.append(
             Target(
-                symbol=symbol.upper(),
+                symbol=_normal(symbol),
                 quantity=numbers["quantity"] or Decimal(0),
                 limit_price=numbers["limit_price"],
                 expected_price=numbers["expected_price"],
@@ -146,7 +147,7 @@ def from_message(request: pb.SubmitTargetsRequest) -> Submission:
         checks.symbol(f"{place}.symbol", each.symbol)
         targets.append(
             Target(
-                symbol=each.symbol.upper(),
+                symbol=_normal(each.symbol),
                 quantity=checks.decimal(f"{place}.quantity", each.quantity) or Decimal(0),
                 limit_price=number("limit_price"),
                 expected_price=number("expected_price"),
@@ -155,6 +156,10 @@ def from_message(request: pb.SubmitTargetsRequest) -> Submission:
         )
     submission = Submission(request.account_id, tuple(targets), request.idempotency_key)
     return _checked(checks, _TYPED, submission, given=len(request.targets))
+
+
+def _normal(symbol: str) -> str:
+    return " ".join(symbol.upper().split())
 
 
 def _checked(checks: Checks, names: _Names, submission: Submission, *, given: int) -> Submission:
@@ -224,9 +229,11 @@ def _without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _known(checks: Checks, place: str, given: dict[str, Any], names: Sequence[str]) -> None:
-    for name in given:
-        if name not in names:
-            checks.refuse(f"{place}{name[:40]}", f"is unknown: known are {', '.join(names)}")
+    unknown = [name for name in given if name not in names]
+    for name in unknown[:_MOST_NAMED]:
+        checks.refuse(f"{place}{name[:40]}", f"is unknown: known are {', '.join(names)}")
+    if len(unknown) > _MOST_NAMED:
+        checks.refuse(place or "body", f"has {len(unknown)} unknown fields")
 
 
 def _number(checks: Checks, field: str, value: object) -> Decimal | None:

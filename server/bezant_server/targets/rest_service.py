@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from bezant.v1 import targets_rest_service_pb2 as rest_pb
 from bezant.v1 import targets_rest_service_pb2_grpc as pb_grpc
 from bezant.v1 import targets_service_pb2 as pb
+from bezant_server.errors import BadRequest
 from bezant_server.keys.guard import Guard
 from bezant_server.rpc import call as calls
 from bezant_server.rpc import rest
@@ -23,6 +24,8 @@ from bezant_server.targets.holdings import HoldingsReader
 
 _CREATED = 201
 _IDEMPOTENCY_KEY = "idempotency-key"
+_DROPPED = "x-bezant-dropped"
+"""Envoy's word for a header that it cannot pass on."""
 
 
 class TargetOrdersRestService(pb_grpc.TargetOrdersRestServiceServicer):
@@ -56,8 +59,7 @@ class TargetOrdersRestService(pb_grpc.TargetOrdersRestServiceServicer):
     ) -> HttpBody:
         client = self._guard.client()
         rest.parameters(request, ())
-        key = calls.current().headers.get(_IDEMPOTENCY_KEY, "")
-        submission = requests.from_json(request.body.data, idempotency_key=key)
+        submission = requests.from_json(request.body.data, idempotency_key=_idempotency_key())
         with broker.told():
             batch = await self._batches.submit(submission, client)
         return await rest.answer(
@@ -105,6 +107,21 @@ class TargetOrdersRestService(pb_grpc.TargetOrdersRestServiceServicer):
                 "updated_at": _moment(found.updated_at),
             },
         )
+
+
+def _idempotency_key() -> str:
+    """The header; empty without one. What cannot be used is refused: unnoticed, it would not protect.
+
+    Raises:
+        BadRequest: it is empty, given twice, or no ASCII.
+    """
+    headers = calls.current().metadata
+    keys = [value for name, value in headers if name == _IDEMPOTENCY_KEY]
+    if (_DROPPED, _IDEMPOTENCY_KEY) in headers or any(not isinstance(key, str) or not key.strip() for key in keys):
+        raise BadRequest("Idempotency-Key must be printable ASCII", field=_IDEMPOTENCY_KEY)
+    if len(keys) > 1:
+        raise BadRequest("Idempotency-Key is given twice", field=_IDEMPOTENCY_KEY)
+    return str(keys[0]) if keys else ""
 
 
 def _head(batch: pb.TargetBatch, *, client: bool = False) -> dict[str, Any]:

@@ -31,6 +31,7 @@ MIGRATIONS: tuple[str, ...] = (
         UNIQUE (client, idempotency_key)
     ) STRICT;
     CREATE INDEX batches_by_time ON batches (submitted_at_ms);
+    CREATE INDEX batches_unanswered ON batches (number) WHERE answer IS NULL;
     CREATE TABLE orders (
         batch_id TEXT NOT NULL REFERENCES batches (batch_id) ON DELETE CASCADE,
         place INTEGER NOT NULL,
@@ -55,7 +56,7 @@ MIGRATIONS: tuple[str, ...] = (
         commission TEXT,
         PRIMARY KEY (batch_id, place)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX orders_by_phase ON orders (phase) WHERE phase <> 'ended';
+    CREATE INDEX orders_open ON orders (phase) WHERE phase IN ('planned', 'sending', 'placed');
     """,
 )
 """By number: the first makes version 1, each further one the next version. One that was released is never changed."""
@@ -75,14 +76,13 @@ WHERE batch_id = ? AND place = ? AND phase <> 'ended'
 """  # noqa: S608
 _SELECT_BATCH = f"SELECT {', '.join(_BATCH)} FROM batches"  # noqa: S608
 _SELECT_ORDERS = f"SELECT {', '.join((*_ENTRY, *_ORDER))} FROM orders WHERE batch_id = ? ORDER BY place"  # noqa: S608
-_UNFINISHED = """
-SELECT DISTINCT batches.batch_id FROM batches LEFT JOIN orders USING (batch_id)
-WHERE phase IN ('planned', 'sending') OR answer IS NULL ORDER BY number
-"""
-_LOST = f"""
-SELECT {", ".join(f"orders.{name}" for name in (*_ENTRY, *_ORDER))} FROM orders JOIN batches USING (batch_id)
-WHERE phase = 'sending' AND account = ? ORDER BY number, place
+_OPEN = f"""
+SELECT {", ".join((*_ENTRY, *_ORDER))} FROM orders
+WHERE phase IN ('planned', 'sending', 'placed') ORDER BY batch_id, place
 """  # noqa: S608
+_UNANSWERED = f"{_SELECT_BATCH} WHERE answer IS NULL ORDER BY number"
+_ACCOUNT_OF = "SELECT account FROM batches WHERE batch_id = ?"
+_ABANDON = "UPDATE orders SET phase = 'ended' WHERE phase = 'planned'"
 _BUSY_SECS = 5.0
 _KEPT_MS = 400 * 24 * 3600 * 1000
 
@@ -152,18 +152,25 @@ class Store:
         rows = self._open().execute(f"{_SELECT_BATCH} ORDER BY number DESC LIMIT ?", (most,))
         return [_batch(row, ()) for row in rows]
 
-    def unfinished(self) -> list[Batch]:
-        """Batches that did not come to their end, the oldest first."""
-        if not self.exists:
-            return []
-        ids = [batch_id for (batch_id,) in self._open().execute(_UNFINISHED).fetchall()]
-        return [batch for batch in map(self.batch, ids) if batch is not None]
+    def unanswered(self) -> list[Batch]:
+        """Batches without an answer, the oldest first, with their orders.
 
-    def lost(self, account: str) -> list[Entry]:
-        """Orders of an account that may have been sent, and of which nobody knows what came of them."""
+        They are those under way, and those that a crash has cut short.
+        """
         if not self.exists:
             return []
-        return [_entry(row) for row in self._open().execute(_LOST, (account,))]
+        rows = self._open().execute(_UNANSWERED).fetchall()
+        return [_batch(row, self._entries(row[0])) for row in rows]
+
+    def open(self) -> dict[str, list[Entry]]:
+        """Orders that may be working, by account."""
+        found: dict[str, list[Entry]] = {}
+        if self.exists:
+            for entry in map(_entry, self._open().execute(_OPEN).fetchall()):
+                if entry.phase is not Phase.PLANNED:
+                    (account,) = self._open().execute(_ACCOUNT_OF, (entry.batch_id,)).fetchone()
+                    found.setdefault(account, []).append(entry)
+        return found
 
     def close(self) -> None:
         """Let go of the file."""
@@ -181,7 +188,10 @@ class Store:
         row = self._open().execute(statement, arguments).fetchone()
         if row is None:
             return None
-        return _batch(row, [_entry(each) for each in self._open().execute(_SELECT_ORDERS, (row[0],))])
+        return _batch(row, self._entries(row[0]))
+
+    def _entries(self, batch_id: str) -> list[Entry]:
+        return [_entry(row) for row in self._open().execute(_SELECT_ORDERS, (batch_id,))]
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -204,10 +214,9 @@ class Store:
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             connection = sqlite3.connect(self._path, timeout=_BUSY_SECS, isolation_level=None, check_same_thread=False)
             try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("PRAGMA foreign_keys = ON")
                 self._migrate(connection)
+                # What was planned and not sent when an earlier process ended is not sent any more.
+                connection.execute(_ABANDON)
             except BaseException:
                 connection.close()
                 raise
@@ -235,6 +244,9 @@ class Store:
                 f"{self._path} was written by a newer bezant-grpc: its schema has version {version}, and this server "
                 f"knows {len(MIGRATIONS)}. Use that server, or another file (BEZANT_STATE_DB_PATH)"
             )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
         for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
             connection.executescript(f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {number}; COMMIT;")
 

@@ -50,6 +50,7 @@ class Site:
             "BEZANT_API_KEYS_PATH": str(keys),
             "BEZANT_STATE_DB_PATH": str(folder / "state.db"),
             "BEZANT_TARGET_SEARCH_SECS": "1",
+            "BEZANT_TARGET_BOOKING_SECS": "1",
             "BEZANT_PACING": "off",
             "BEZANT_KEEPALIVE_SECS": "3600",
         }

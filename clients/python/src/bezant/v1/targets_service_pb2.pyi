@@ -254,7 +254,7 @@ class TargetOrder(_message.Message):
     desired_position: _builtins.str
     """What shall be held."""
     delta: _builtins.str
-    """Desired less current less working; absent when it was not decided."""
+    """Desired less current less working; absent when the account was not read for it."""
     action: _builtins.str
     """BUY or SELL; empty without an order."""
     quantity: _builtins.str
