@@ -288,7 +288,8 @@ class Batches:
             if due:
                 self._looked_at = time.monotonic()
             for account in entries if due else lost:
-                await self._attempt(f"the orders of {shorten_accounts(account)}", self._tracker.refresh_all(account))
+                work = self._tracker.refresh_all(account, but=self._under_way.keys())
+                await self._attempt(f"the orders of {shorten_accounts(account)}", work)
             await self._answer_unanswered()
         except StateUnavailable:
             return self._backoff.next()

@@ -7,7 +7,7 @@ back if the order is seen after all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -70,9 +70,14 @@ class Tracker:
         if entries:
             await self._update(batch.account, entries, await self._list(batch.account))
 
-    async def refresh_all(self, account: str) -> None:
-        """Bring every open order of an account up to date, on disk."""
-        entries = await self._ledger.open(account)
+    async def refresh_all(self, account: str, *, but: Collection[str]) -> None:
+        """Bring the open orders of an account up to date, on disk.
+
+        Args:
+            account: theirs.
+            but: batches that are being placed: what comes of their orders is noted there.
+        """
+        entries = [entry for entry in await self._ledger.open(account) if entry.batch_id not in but]
         if entries:
             await self._update(account, entries, await self._list(account))
 
