@@ -24,13 +24,12 @@ from pydantic_settings import (
 
 from bezant_server.addresses import BindAddress, GatewayUrl
 from bezant_server.errors import InvalidBaseUrl
+from bezant_server.inputs import is_account, is_message_id
 from bezant_server.session.maintenance import Window, zone
 
 MEBIBYTE = 1024 * 1024
 
 _ORIGIN = re.compile(r"https?://[^/\s?#@]+")
-_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-_MESSAGE_ID = re.compile(r"[a-z][0-9]{1,9}")
 
 
 class ConfigError(Exception):
@@ -77,7 +76,7 @@ def _origins(value: object) -> object:
 
 
 def _account(text: str) -> str:
-    if not _ACCOUNT.fullmatch(text):
+    if not is_account(text):
         raise ValueError(f"'{text}' is no account id such as DU1234567")
     return text
 
@@ -91,7 +90,7 @@ def _message_ids(value: object) -> object:
     ids = _comma_separated(value)
     if isinstance(ids, tuple):
         for each in ids:
-            if not _MESSAGE_ID.fullmatch(each):
+            if not is_message_id(each):
                 raise ValueError(f"'{each}' is no id of a warning such as o163")
     return ids
 

@@ -114,6 +114,11 @@ class BadRequest(BezantError):
         error.violations = violations
         return error
 
+    @classmethod
+    def at(cls, field: str, rule: str) -> BadRequest:
+        """One error for a field that breaks a rule; its message begins with the field."""
+        return cls.of((Violation(field, rule),))
+
     def renamed(self, names: Mapping[str, str]) -> BadRequest:
         """The same, where fields have other names."""
         if not self.violations:

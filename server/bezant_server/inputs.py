@@ -17,10 +17,21 @@ from bezant_server.cpapi import decimals
 from bezant_server.errors import BadRequest, Violation, sendable
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_MESSAGE_ID = re.compile(r"[a-z][0-9]{1,9}")
 _CURRENCY = re.compile(r"[A-Z]{3,10}")
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./+&'-]{0,39}")
 _LARGEST_CONID = 2**31 - 1
 _QUOTED_CHARS = 40
+
+
+def is_account(text: str) -> bool:
+    """Whether it is spelled as an account id is, such as DU1234567."""
+    return _ACCOUNT.fullmatch(text) is not None
+
+
+def is_message_id(text: str) -> bool:
+    """Whether it is spelled as the id of a warning of IBKR's is, such as o163."""
+    return _MESSAGE_ID.fullmatch(text) is not None
 
 
 class Checks:
@@ -53,7 +64,7 @@ class Checks:
         """An account id, such as DU1234567."""
         if not text:
             self.refuse(field, "is required: an account id such as DU1234567")
-        elif not _ACCOUNT.fullmatch(text):
+        elif not is_account(text):
             self.refuse(field, "must be an account id such as DU1234567", text)
         return text
 

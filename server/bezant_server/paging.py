@@ -87,3 +87,8 @@ def _offset(token: str, request: str) -> int | None:
 
 def _digest(position: bytes, request: str) -> bytes:
     return hashlib.sha256(position + request.encode()).digest()[:_DIGEST_BYTES]
+
+
+def pieces(elements: Sequence[Element], size: int) -> list[Sequence[Element]]:
+    """The elements in pieces of at most so many, as the gateway takes them."""
+    return [elements[start : start + size] for start in range(0, len(elements), size)]

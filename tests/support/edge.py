@@ -10,7 +10,6 @@ import contextlib
 import http.client
 import io
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from typing import Any, Self
 from bezant_server import config
 from bezant_server.local import envoy
 from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.stack import environment
 
 _START_SECS = 30.0
 _STOP_SECS = 20.0
@@ -240,6 +240,11 @@ def running_edge(
         yield Edge(gateway, host, port, int(line["port"]), server, server_log)
 
 
+def edge_before(gateway_url: str, variables: Mapping[str, str]) -> contextlib.AbstractContextManager[Edge]:
+    """As `running_edge`, in front of a gateway that is a process of its own: `Edge.gateway` tells nothing then."""
+    return running_edge(ScriptedGateway(), {"IBKR_GATEWAY_URL": gateway_url, **variables})
+
+
 @contextlib.contextmanager
 def _reserved_port(host: str) -> Iterator[int]:
     """A free port that nobody else is given: bound here, not listened on, shared with whoever asks for it by number."""
@@ -254,12 +259,11 @@ def _process(
     command: tuple[str, ...], directory: Path, log: Path, variables: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in a folder without a `.env`, with no variable of ours but `variables`."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BEZANT_", "IBKR_", "IB_"))}
     with log.open("wb") as output:
         child = subprocess.Popen(
             command,
             cwd=directory,
-            env={**inherited, **variables},
+            env=environment(variables),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

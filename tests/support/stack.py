@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bezant_server.local.environment import without_settings
+
 _START_SECS = 60.0
 _STOP_SECS = 45.0
 _POLL_SECS = 0.02
@@ -144,8 +146,7 @@ def start_stack(
 
 def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment with no variable of ours but the given ones."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BEZANT_", "IBKR_", "IB_"))}
-    return {**inherited, **(variables or {})}
+    return {**without_settings(), **(variables or {})}
 
 
 def is_alive(pid: int) -> bool:

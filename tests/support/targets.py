@@ -12,9 +12,8 @@ from typing import Any
 
 from bezant_server.keys.file import KeyFile
 from tests.contract.rest.checks import assert_clean
-from tests.support.edge import Edge, HttpAnswer, running_edge
+from tests.support.edge import Edge, HttpAnswer, edge_before
 from tests.support.paper import PaperGateway, start_paper
-from tests.support.scripted_gateway import Arrival, ScriptedGateway
 from tests.support.stack import wait_until
 
 MAIN = "DU8730189"
@@ -230,19 +229,15 @@ def start_trading(
     if _CLIENT in keys.names():
         keys.remove(_CLIENT)
     key = keys.add(_CLIENT)
-    # The edge wants a scripted gateway that has been tickled; this one is only a name for it.
-    unused = ScriptedGateway()
-    unused.arrivals.append(Arrival("POST", "/v1/api/tickle", (), b""))
     with start_paper(folder, *_FLAGS, *flags) as paper:
         prepare(paper)
         settings = {
             **_SETTINGS,
-            "IBKR_GATEWAY_URL": paper.base_url,
             "BEZANT_API_KEYS_PATH": str(folder / "api-keys.json"),
             "BEZANT_STATE_DB_PATH": str(folder / "state" / "state.db"),
             **variables,
         }
-        with running_edge(unused, settings) as edge:
+        with edge_before(paper.base_url, settings) as edge:
             trading = Trading(edge, paper, keys, key, Path(settings["BEZANT_STATE_DB_PATH"]))
             if ready:
                 wait_until(lambda: trading.read("health")["status"] == "ok", "trading", edge.server_log.read_text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 import grpc
 
 from tests.support.paper import PaperGateway, start_paper
+from tests.support.stack import environment
 
 ACCOUNT = "DU8730189"
 """The paper gateway's first account."""
@@ -88,7 +88,6 @@ class TypedServer:
 @contextlib.contextmanager
 def start_server(paper: PaperGateway, folder: Path, *flags: str, **variables: str) -> Iterator[TypedServer]:
     """Run `bezant serve` in front of a paper gateway, and wait until orders can be sent (unless upkeep is off)."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BEZANT_", "IBKR_", "IB_"))}
     settings = {
         **_SETTINGS,
         "IBKR_GATEWAY_URL": paper.base_url,
@@ -101,7 +100,7 @@ def start_server(paper: PaperGateway, folder: Path, *flags: str, **variables: st
         process = subprocess.Popen(
             (sys.executable, "-m", "bezant_server.cli", "serve", *flags),
             cwd=folder,
-            env={**inherited, **settings},
+            env=environment(settings),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

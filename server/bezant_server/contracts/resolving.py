@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from bezant.v1 import contracts_service_pb2 as pb
 from bezant_server.contracts import decode
 from bezant_server.errors import AmbiguousSymbol, ContractNotFound
+from bezant_server.paging import pieces
 from bezant_server.session.typed import Need, TypedGateway
 
 TYPES = ("STK", "CASH", "FUT", "IND")
 """What symbols are resolved for."""
 
-Element = TypeVar("Element")
 _MOST_SYMBOLS = 50
 _MOST_SECDEFS = 200
 _MOST_CANDIDATES = 10
@@ -72,7 +71,7 @@ class Resolver:
             symbols: upper case.
         """
         meant: dict[str, int | ContractNotFound | AmbiguousSymbol] = {}
-        for some in _chunks(symbols, _MOST_SYMBOLS):
+        for some in pieces(symbols, _MOST_SYMBOLS):
             query = [("symbols", ",".join(some))]
             answer = await self._gateway.read("/trsrv/stocks", query=query, need=Need.LOGIN)
             for symbol in some:
@@ -92,7 +91,7 @@ class Resolver:
                 except (ContractNotFound, AmbiguousSymbol) as error:
                     meant[symbol] = error
         known: dict[int, pb.Contract] = {}
-        for conids in _chunks([conid for conid in meant.values() if isinstance(conid, int)], _MOST_SECDEFS):
+        for conids in pieces([conid for conid in meant.values() if isinstance(conid, int)], _MOST_SECDEFS):
             known |= await self.secdefs(conids)
         return {
             symbol: known.get(found, ContractNotFound(f"IBKR does not define the stock '{symbol}', contract {found}"))
@@ -170,11 +169,6 @@ class Resolver:
 
 def _us_first(contracts: list[pb.Contract]) -> list[pb.Contract]:
     return [each for each in contracts if each.is_us] or contracts
-
-
-def _chunks(elements: Sequence[Element], size: int) -> Iterator[Sequence[Element]]:
-    for start in range(0, len(elements), size):
-        yield elements[start : start + size]
 
 
 def _only(symbol: str, kind: str, candidates: Sequence[pb.Contract]) -> int:

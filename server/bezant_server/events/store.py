@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bezant_server import private_files
 from bezant_server.events.ring import Event
 from bezant_server.events.topics import GAP, MARKETDATA, ORDERS, PNL
 
@@ -187,9 +187,8 @@ class Store:
         return self._writer
 
     def _open(self) -> sqlite3.Connection:
-        # The events tell what somebody trades: the file, and what SQLite puts beside it, is the owner's alone.
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        connection = sqlite3.connect(self._path, timeout=_BUSY_SECS, isolation_level=None, check_same_thread=False)
+        # The events tell what somebody trades.
+        connection = private_files.database(self._path)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bezant.v1 import historical_service_pb2 as pb
 from bezant.v1 import marketdata_service_pb2 as marketdata_pb
-from bezant_server.errors import BadRequest, UpstreamDecodeError, Violation
+from bezant_server.errors import BadRequest, UpstreamDecodeError
 from bezant_server.historical import words
 from bezant_server.historical.sides import SideBars
 from bezant_server.historical.symbols import Symbols
@@ -21,7 +21,6 @@ from bezant_server.marketdata.bars import BARS, Bars, Wanted
 _DAY = 86_400
 _LAST_HOURS = "8h"
 """A period that one call answers for every size of bars below a day."""
-_LONGEST_SYMBOL = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class HistoricalBars:
             HistoryUnavailable, BarSizeChanged: of the bars.
         """
         checks = Checks()
-        checks.text("symbol", asked.symbol or asked.code, longest=_LONGEST_SYMBOL)
+        self._symbols.check(checks, asked.symbol, asked.code)
         duration = words.duration(checks, asked.duration)
         bar = words.bar_size(checks, asked.bar_size)
         kind = words.kind(checks, asked.what_to_show)
@@ -103,8 +102,7 @@ class HistoricalBars:
         try:
             return await self._traded(wanted)
         except BadRequest as error:
-            rule = f"{error.message}, or larger bars"
-            raise BadRequest.of((Violation("duration", rule),)) from None
+            raise BadRequest.at("duration", f"{error.message}, or larger bars") from None
 
     async def _traded(self, wanted: Wanted) -> list[marketdata_pb.Bar]:
         found = (await self._bars.read(wanted)).bars

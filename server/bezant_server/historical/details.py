@@ -21,7 +21,6 @@ EVERYWHERE = "SMART"
 """The exchange that stands for all of them."""
 
 _MOST_LISTED = 100
-_LONGEST_SYMBOL = 40
 _WORD = re.compile(r"[A-Za-z0-9.]{1,20}")
 
 
@@ -60,7 +59,7 @@ class Details:
         kind, where = security_type.upper() or "STK", exchange.upper() or EVERYWHERE
         currency = currency_code.upper() or "USD"
         checks = Checks()
-        checks.text("symbol", symbol or code, longest=_LONGEST_SYMBOL)
+        self._symbols.check(checks, symbol, code)
         checks.holds("secType", kind in TYPES, f"must be one of {', '.join(TYPES)}", security_type)
         checks.holds("exchange", bool(_WORD.fullmatch(where)), "must be an exchange such as SMART", exchange)
         checks.currency("currency", currency)

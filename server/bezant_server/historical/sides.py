@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bezant.v1 import marketdata_service_pb2 as marketdata_pb
 from bezant_server.cpapi.document import Row
-from bezant_server.errors import BadRequest, HistoryUnavailable, UpstreamClientError, Violation
+from bezant_server.errors import BadRequest, HistoryUnavailable, UpstreamClientError
 from bezant_server.historical import words
 from bezant_server.marketdata import decode
 from bezant_server.marketdata.bars import BARS, MOST_BARS, period_secs, smallest_bar
@@ -38,7 +38,7 @@ class SideBars:
                 f"{kind} bars come from one call of at most {MOST_BARS}: for that duration they may be "
                 f"'{words.spelled(possible)}' or more"
             )
-            raise BadRequest.of((Violation("barSize", rule),))
+            raise BadRequest.at("barSize", rule)
         query = [
             ("conid", str(conid)),
             ("period", period),
@@ -53,7 +53,7 @@ class SideBars:
                 f"this gateway gives no {kind} bars of the contract ({error.message}): possible are "
                 f"{' and '.join(words.SOURCES)}"
             )
-            raise BadRequest.of((Violation("whatToShow", rule),)) from None
+            raise BadRequest.at("whatToShow", rule) from None
         return decode.bars(row, lot=1)
 
     async def _history(self, query: list[tuple[str, str]]) -> Row:

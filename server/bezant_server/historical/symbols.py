@@ -10,6 +10,9 @@ from bezant.v1 import contracts_service_pb2 as contracts_pb
 from bezant_server.contracts.resolving import Resolver
 from bezant_server.errors import ContractNotFound
 from bezant_server.historical.products import Product, split_month
+from bezant_server.inputs import Checks
+
+_LONGEST_SYMBOL = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,11 @@ class Symbols:
         self._resolver = resolver
         self._products = products
         self._now = now
+
+    @staticmethod
+    def check(checks: Checks, symbol: str, code: str) -> None:
+        """Note in `checks` what is wrong with a symbol or the code that stands for one."""
+        checks.text("symbol", symbol or code, longest=_LONGEST_SYMBOL)
 
     def coded(self, symbol: str, code: str) -> Coded | None:
         """The product that is meant; None when the symbol is no code. A code wins over a stock of that symbol.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from bezant_server import private_files
 from bezant_server.keys import document
 
 _PREFIX = "bz_"
@@ -100,18 +100,7 @@ class KeyFile:
 
     def _write(self, digests: Mapping[str, str]) -> None:
         with self._told():
-            # Readable by its owner alone, as mkstemp makes it.
-            descriptor, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-            partial = Path(name)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(document.render(digests))
-                    file.flush()
-                    os.fsync(descriptor)
-                partial.replace(self._path)
-            except BaseException:
-                partial.unlink(missing_ok=True)
-                raise
+            private_files.write(self._path, document.render(digests))
             self._settle_directory()
 
     def _settle_directory(self) -> None:

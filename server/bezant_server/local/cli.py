@@ -6,13 +6,12 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bezant_server import private_files
 from bezant_server.addresses import BindAddress
 from bezant_server.config import ConfigError, Settings, refuse_failpoint
 
@@ -97,7 +96,7 @@ def _supervise(plan: Plan, *, login: bool, ready_file: Path | None) -> int:
             sys.stdout.write(banner.text(plan, login=login))
             sys.stdout.flush()
         if ready_file is not None:
-            _write(ready_file, _announcement(plan, pids))
+            private_files.write(ready_file, _announcement(plan, pids).encode())
 
     try:
         return asyncio.run(Supervisor(plan.services, console=console).run(ready))
@@ -143,14 +142,6 @@ def _announcement(plan: Plan, pids: Mapping[str, int]) -> str:
             "pids": dict(pids),
         }
     )
-
-
-def _write(path: Path, content: str) -> None:
-    """Write a file so that whoever finds it finds it whole; for this user alone, as mkstemp makes it."""
-    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(content)
-    Path(partial).replace(path)
 
 
 def _address(text: str) -> BindAddress:

@@ -16,6 +16,7 @@ from bezant.v1 import quote_pb2
 from bezant_server.cpapi import document
 from bezant_server.cpapi.document import Row
 from bezant_server.marketdata import decode
+from bezant_server.paging import pieces
 from bezant_server.session.typed import TypedGateway, remaining_secs
 
 _CONIDS_A_CALL = 100
@@ -68,8 +69,8 @@ class Quotes:
                 "/iserver/marketdata/snapshot",
                 query=[("conids", ",".join(map(str, some))), ("fields", ",".join(map(str, columns)))],
             )
-            for some in _pieces(conids, _CONIDS_A_CALL)
-            for columns in _pieces(fields, _FIELDS_A_CALL)
+            for some in pieces(conids, _CONIDS_A_CALL)
+            for columns in pieces(fields, _FIELDS_A_CALL)
         ]
         for answer in await asyncio.gather(*calls):
             for row in document.rows(answer, ""):
@@ -95,7 +96,3 @@ class Quotes:
         quote = decode.quote(Row({"conid": conid, **row}, f"conid {conid}"))
         quote.missing_fields.extend(missing)
         return quote
-
-
-def _pieces(values: Sequence[int], size: int) -> list[Sequence[int]]:
-    return [values[start : start + size] for start in range(0, len(values), size)]

@@ -40,6 +40,10 @@ class Listing:
         """The order with that client order id; the newest of several."""
         return next((row for row in self.rows if row.text("order_ref") == client_order_id), None)
 
+    def numbered(self, order_id: str) -> Row | None:
+        """The order with that id of IBKR's."""
+        return next((row for row in self.rows if row.text("orderId") == order_id), None)
+
 
 class Book:
     """Reads orders and executions.
@@ -81,9 +85,9 @@ class Book:
         except OrderNotFound:
             if not account:
                 raise
-        for row in (await self.live(account)).rows:
-            if row.text("orderId") == order_id:
-                return decode.order(row)
+        row = (await self.live(account)).numbered(order_id)
+        if row is not None:
+            return decode.order(row)
         raise OrderNotFound(f"account {account} has no order {order_id} in this session")
 
     async def by_client_order_id(self, account: str, client_order_id: str) -> order_pb2.Order:

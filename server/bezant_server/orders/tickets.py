@@ -14,7 +14,7 @@ from typing import Any
 
 from bezant.v1 import order_pb2
 from bezant.v1 import orders_service_pb2 as pb
-from bezant_server.inputs import Checks
+from bezant_server.inputs import Checks, is_message_id
 from bezant_server.orders import vocabulary
 
 MOST_ORDERS = 20
@@ -23,7 +23,6 @@ MOST_ORDERS = 20
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9_.:/+#-]{1,64}")
 _CONIDEX = re.compile(r"[0-9]{1,12}(@[A-Za-z0-9.]{1,20})?|[0-9]{1,12}(@[A-Za-z0-9.]{1,20})?;;;[0-9/,-]{3,200}")
 _LEGS = re.compile(r"[0-9]{1,12}/-?[1-9][0-9]{0,5}(,[0-9]{1,12}/-?[1-9][0-9]{0,5})*")
-_MESSAGE_ID = re.compile(r"[a-z][0-9]{1,9}")
 _ORDER_ID = re.compile(r"[0-9]{1,18}")
 
 _LIMIT_NEEDED = frozenset(
@@ -91,9 +90,7 @@ def message_ids(checks: Checks, field: str, ids: Sequence[str], *, most: int = 1
     """Ids of warnings, such as o163."""
     checks.holds(field, len(ids) <= most, f"may have at most {most} ids", len(ids))
     for index, each in enumerate(ids[:most]):
-        checks.holds(
-            f"{field}[{index}]", bool(_MESSAGE_ID.fullmatch(each)), "must be the id of a warning such as o163", each
-        )
+        checks.holds(f"{field}[{index}]", is_message_id(each), "must be the id of a warning such as o163", each)
     return frozenset(ids)
 
 

@@ -40,19 +40,23 @@ async def answer(context: Context, value: object, *, status: int = _OK) -> HttpB
 
 
 def parameters(request: Message, names: Collection[str]) -> Mapping[str, str]:
-    """The query parameters of a REST request, by name; of a gRPC request, its fields of those JSON names.
+    """The query parameters of a REST request, by name; of a gRPC request, its fields.
 
     Args:
         request: the RPC's.
-        names: those that there are.
+        names: those that there are; a field has the same name, or the same in camelCase.
 
     Raises:
         BadRequest: an unknown name, one that is given twice, or text that is not UTF-8.
     """
     http = calls.current().http
     if http is None:
-        fields = {field.json_name: str(getattr(request, field.name)) for field in request.DESCRIPTOR.fields}
-        return {name: fields.get(name) or fields.get(_camel(name), "") for name in names}
+        fields = {
+            spelling: str(getattr(request, field.name))
+            for field in request.DESCRIPTOR.fields
+            for spelling in (field.name, field.json_name)
+        }
+        return {name: fields.get(name, "") for name in names}
     _, _, query = http.target.partition("?")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
@@ -98,8 +102,3 @@ def fraction(text: str | None) -> Decimal | None:
 def optional(message: Any, name: str) -> str | None:
     """A field of a message, None when it is absent."""
     return getattr(message, name) if message.HasField(name) else None
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(part.capitalize() for part in others)

@@ -127,7 +127,8 @@ class HoldingsReader:
             if not before.working():
                 return Holdings(positions, {}, before.unseen.lost)
             after = await self._orders(account, conids)
-            moved = {each for each in conids if before.progress().get(each) != after.progress().get(each)}
+            was, now = before.progress(), after.progress()
+            moved = {conid for conid in conids if was.get(conid) != now.get(conid)}
             if not moved:
                 return Holdings(positions, after.working(), after.unseen.lost)
             before = after

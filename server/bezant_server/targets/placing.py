@@ -53,8 +53,7 @@ class Placer:
         self._failpoints = failpoints
         self._now = now
         self._stopping = False
-        self._placing: set[str] = set()
-        self._halted: set[str] = set()
+        self._halted: dict[str, bool] = {}
 
     def stop(self) -> None:
         """Send nothing more: the server is about to end."""
@@ -62,25 +61,24 @@ class Placer:
 
     def halt(self, batch_id: str) -> None:
         """Send nothing more of a batch that is being placed: its cancellation was asked for."""
-        if batch_id in self._placing:
-            self._halted.add(batch_id)
+        if batch_id in self._halted:
+            self._halted[batch_id] = True
 
     async def place(self, batch: Batch) -> None:
         """Send what is planned; the entries tell what came of each order."""
-        self._placing.add(batch.batch_id)
+        self._halted[batch.batch_id] = False
         try:
             for entry in batch.entries:
                 if entry.phase is not Phase.PLANNED:
                     continue
-                if self._stopping or batch.batch_id in self._halted:
+                if self._stopping or self._halted[batch.batch_id]:
                     why = "the server is stopping" if self._stopping else "the batch was cancelled before its turn"
                     entry.settle(Phase.ENDED, pb.TARGET_STATUS_ERROR, f"not placed: {why}")
                     await self._note(entry)
                 else:
                     await self._send(batch, entry)
         finally:
-            self._placing.discard(batch.batch_id)
-            self._halted.discard(batch.batch_id)
+            del self._halted[batch.batch_id]
 
     async def _send(self, batch: Batch, entry: Entry) -> None:
         entry.sent_at_ms = int(self._now() * 1000)

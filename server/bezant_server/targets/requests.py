@@ -13,6 +13,7 @@ from bezant.v1 import targets_service_pb2 as pb
 from bezant_server.cpapi import decimals
 from bezant_server.errors import BadRequest
 from bezant_server.inputs import Checks
+from bezant_server.targets.spelling import plain
 
 MOST_TARGETS = 100
 """In a batch."""
@@ -65,7 +66,13 @@ class Submission:
     def digest(self) -> str:
         """The same for requests that ask for the same, however they are written."""
         asked = [
-            [each.symbol, *map(_canonical, (each.quantity, each.limit_price, each.expected_price, each.tolerance))]
+            [
+                each.symbol,
+                *(
+                    None if number is None else plain(number)
+                    for number in (each.quantity, each.limit_price, each.expected_price, each.tolerance)
+                ),
+            ]
             for each in self.targets
         ]
         return hashlib.sha256(json.dumps([self.account, asked]).encode()).hexdigest()
@@ -249,7 +256,3 @@ def _number(checks: Checks, field: str, value: object) -> Decimal | None:
 
 def _bounded(checks: Checks, field: str, number: Decimal) -> None:
     checks.holds(field, abs(number) < _LARGEST, "is too large", number)
-
-
-def _canonical(number: Decimal | None) -> str | None:
-    return None if number is None else decimals.plain(number.normalize())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bezant.v1 import targets_service_pb2 as pb
+from bezant_server import private_files
 from bezant_server.targets.records import Batch, Entry, Phase
 
 MIGRATIONS: tuple[str, ...] = (
@@ -77,13 +78,11 @@ WHERE batch_id = ? AND place = ? AND phase <> 'ended'
 _SELECT_BATCH = f"SELECT {', '.join(_BATCH)} FROM batches"  # noqa: S608
 _SELECT_ORDERS = f"SELECT {', '.join((*_ENTRY, *_ORDER))} FROM orders WHERE batch_id = ? ORDER BY place"  # noqa: S608
 _OPEN = f"""
-SELECT {", ".join((*_ENTRY, *_ORDER))} FROM orders
-WHERE phase IN ('planned', 'sending', 'placed') ORDER BY batch_id, place
-"""  # noqa: S608
+SELECT account, {", ".join((*_ENTRY, *_ORDER))} FROM orders JOIN batches USING (batch_id)
+WHERE phase IN ('planned', 'sending', 'placed') AND phase <> 'planned' ORDER BY batch_id, place
+"""  # noqa: S608  the first condition is the index's
 _UNANSWERED = f"{_SELECT_BATCH} WHERE answer IS NULL ORDER BY number"
-_ACCOUNT_OF = "SELECT account FROM batches WHERE batch_id = ?"
 _ABANDON = "UPDATE orders SET phase = 'ended' WHERE phase = 'planned'"
-_BUSY_SECS = 5.0
 _KEPT_MS = 400 * 24 * 3600 * 1000
 
 
@@ -166,10 +165,8 @@ class Store:
         """Orders that may be working, by account."""
         found: dict[str, list[Entry]] = {}
         if self.exists:
-            for entry in map(_entry, self._open().execute(_OPEN).fetchall()):
-                if entry.phase is not Phase.PLANNED:
-                    (account,) = self._open().execute(_ACCOUNT_OF, (entry.batch_id,)).fetchone()
-                    found.setdefault(account, []).append(entry)
+            for account, *row in self._open().execute(_OPEN):
+                found.setdefault(account, []).append(_entry(row))
         return found
 
     def close(self) -> None:
@@ -210,9 +207,7 @@ class Store:
         if self._connection is None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._take()
-            # The orders tell what somebody trades: the file, and what SQLite puts beside it, is the owner's alone.
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-            connection = sqlite3.connect(self._path, timeout=_BUSY_SECS, isolation_level=None, check_same_thread=False)
+            connection = private_files.database(self._path)
             try:
                 self._migrate(connection)
                 # What was planned and not sent when an earlier process ended is not sent any more.

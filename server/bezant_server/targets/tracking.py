@@ -14,6 +14,7 @@ from decimal import Decimal
 from bezant.v1 import order_pb2
 from bezant.v1 import targets_service_pb2 as pb
 from bezant_server.cpapi import caller as callers
+from bezant_server.cpapi.document import Row
 from bezant_server.orders import decode, vocabulary
 from bezant_server.orders.absence import Absences
 from bezant_server.orders.book import Book, Listing
@@ -95,7 +96,7 @@ class Tracker:
                     f"an order of batch {entry.batch_id} for this contract may be working: its outcome is not known "
                     "yet, and looked for"
                 )
-            elif entry.phase is Phase.PLACED and order.status in statuses.OPEN and _order_of(entry, listing) is None:
+            elif entry.phase is Phase.PLACED and order.status in statuses.OPEN and _row_of(entry, listing) is None:
                 left = Decimal(order.quantity) - Decimal(order.filled_quantity)
                 working[order.conid] = working.get(order.conid, Decimal(0)) + (left if order.action == BUY else -left)
                 if self._age_secs(entry) >= self._search_secs:
@@ -108,20 +109,20 @@ class Tracker:
         return await self._book.live(account)
 
     async def _update(self, account: str, entries: Sequence[Entry], listing: Listing) -> None:
-        listed = [(entry, _order_of(entry, listing)) for entry in entries]
-        for entry, order in listed:
-            if order is not None:
+        listed = [(entry, _row_of(entry, listing)) for entry in entries]
+        for entry, row in listed:
+            if row is not None:
                 self._absences.seen(entry.order.client_order_id)
-                _show(entry, order)
-        wanting = [(entry, order) for entry, order in listed if order is None or _lacks_commission(entry)]
+                _show(entry, decode.order(row))
+        wanting = [(entry, row) for entry, row in listed if row is None or _lacks_commission(entry)]
         if wanting:
             oldest = max(self._age_secs(entry) for entry, _ in wanting)
             # IBKR counts calendar days: what is an hour old may be yesterday's.
             days = min(int(oldest // _DAY_SECS) + 2, _MOST_DAYS)
             executions = [decode.execution(row) for row in await self._book.executions(account, days)]
-            for entry, order in wanting:
-                _book(entry, [each for each in executions if _is_of(entry, each)], priced=order is not None)
-                if order is None:
+            for entry, row in wanting:
+                _book(entry, [each for each in executions if _is_of(entry, each)], priced=row is not None)
+                if row is None:
                     self._judge_unlisted(entry, listing)
         for entry in entries:
             self._end(entry)
@@ -157,12 +158,10 @@ class Tracker:
         return self._now() - (entry.sent_at_ms or 0) / 1000
 
 
-def _order_of(entry: Entry, listing: Listing) -> order_pb2.Order | None:
+def _row_of(entry: Entry, listing: Listing) -> Row | None:
     """The order as it is listed."""
-    for row in listing.rows:
-        if row.text("order_ref") == entry.order.client_order_id or row.text("orderId") == (entry.order.order_id or "-"):
-            return decode.order(row)
-    return None
+    order = entry.order
+    return listing.of(order.client_order_id) or (listing.numbered(order.order_id) if order.order_id else None)
 
 
 def _is_of(entry: Entry, execution: order_pb2.Execution) -> bool:

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.events.feed import Feed
-from tests.support.edge import running_edge
+from tests.support.edge import edge_before
 from tests.support.paper import PaperGateway, start_paper
-from tests.support.scripted_gateway import Arrival, ScriptedGateway
 
 RunFeed = Callable[..., AbstractContextManager[Feed]]
 
@@ -34,10 +33,7 @@ def run_feed(paper: PaperGateway) -> RunFeed:
 
     @contextmanager
     def run(**variables: str) -> Iterator[Feed]:
-        # The edge wants a scripted gateway that has been tickled; this one is only a name for it.
-        unused = ScriptedGateway()
-        unused.arrivals.append(Arrival("POST", "/v1/api/tickle", (), b""))
-        with running_edge(unused, {**_FAST, "IBKR_GATEWAY_URL": paper.base_url, **variables}) as edge:
+        with edge_before(paper.base_url, {**_FAST, **variables}) as edge:
             yield Feed(edge, paper)
 
     return run

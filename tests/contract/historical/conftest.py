@@ -8,9 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 
 from tests.contract.historical.face import Face
-from tests.support.edge import running_edge
+from tests.support.edge import edge_before
 from tests.support.paper import start_paper
-from tests.support.scripted_gateway import Arrival, ScriptedGateway
 from tests.support.stack import wait_until
 
 RunFace = Callable[..., AbstractContextManager[Face]]
@@ -35,12 +34,9 @@ def run_face(tmp_path_factory: pytest.TempPathFactory) -> RunFace:
 
     @contextmanager
     def run(*flags: str, ready: bool = True, **variables: str) -> Iterator[Face]:
-        # The edge wants a scripted gateway that has been tickled; this one is only a name for it.
-        unused = ScriptedGateway()
-        unused.arrivals.append(Arrival("POST", "/v1/api/tickle", (), b""))
         with start_paper(tmp_path_factory.mktemp("paper"), *flags) as paper:
-            settings = {**_SETTINGS, "IBKR_GATEWAY_URL": paper.base_url, **variables}
-            with running_edge(unused, settings) as edge:
+            settings = {**_SETTINGS, **variables}
+            with edge_before(paper.base_url, settings) as edge:
                 face = Face(edge, paper)
                 if ready:
                     wait_until(lambda: face.read("health")["ready"] is True, "data", edge.server_log.read_text)

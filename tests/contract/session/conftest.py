@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.session.desk import Desk
-from tests.support.edge import running_edge
+from tests.support.edge import edge_before
 from tests.support.paper import start_paper
-from tests.support.scripted_gateway import Arrival, ScriptedGateway
 
 RunDesk = Callable[..., AbstractContextManager[Desk]]
 
@@ -39,14 +38,11 @@ def run_desk(tmp_path_factory: pytest.TempPathFactory) -> RunDesk:
     @contextmanager
     def run(*flags: str, events: bool = False, **variables: str) -> Iterator[Desk]:
         folder: Path = tmp_path_factory.mktemp("paper")
-        # The edge wants a scripted gateway that has been tickled; this one is only a name for it.
-        unused = ScriptedGateway()
-        unused.arrivals.append(Arrival("POST", "/v1/api/tickle", (), b""))
         with start_paper(folder, "--primed", *flags) as paper:
-            settings = {**_SHORT, "IBKR_GATEWAY_URL": paper.base_url, **variables}
+            settings = {**_SHORT, **variables}
             if events:
                 settings |= {"BEZANT_EVENTS_ENABLED": "true", "BEZANT_EVENTS_BACKOFF_MIN_SECS": "0.05"}
-            with running_edge(unused, settings) as edge:
+            with edge_before(paper.base_url, settings) as edge:
                 yield Desk(edge, paper, folder)
 
     return run
