@@ -25,7 +25,7 @@ from pydantic_settings import (
 from bezant_server.addresses import BindAddress, GatewayUrl
 from bezant_server.errors import InvalidBaseUrl
 from bezant_server.inputs import is_account, is_message_id
-from bezant_server.session.maintenance import Window, zone
+from bezant_server.maintenance import Window, zone
 
 MEBIBYTE = 1024 * 1024
 

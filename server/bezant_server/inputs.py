@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from bezant_server.cpapi import decimals
+from bezant_server import decimals
 from bezant_server.errors import BadRequest, Violation, sendable
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")

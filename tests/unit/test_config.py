@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from bezant_server import cli, config
 from bezant_server.addresses import BindAddress, GatewayUrl
-from bezant_server.session.maintenance import Window
+from bezant_server.maintenance import Window
 from scripts import document_configuration
 
 FIELDS = config.Settings.model_fields

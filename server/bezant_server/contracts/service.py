@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 from bezant.v1 import contracts_service_pb2 as pb
 from bezant.v1 import contracts_service_pb2_grpc as pb_grpc
+from bezant_server import decimals
 from bezant_server.contracts import chains, decode, schedules
 from bezant_server.contracts.chains import OPTION_TYPES, Chains, Wanted
 from bezant_server.contracts.resolving import TYPES, Resolver
 from bezant_server.contracts.trading_rules import TradingRules
-from bezant_server.cpapi import decimals
 from bezant_server.cpapi.client import segment
 from bezant_server.errors import ContractNotFound
 from bezant_server.inputs import Checks

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from bezant_server.cpapi import decimals
+from bezant_server import decimals
 from bezant_server.errors import UpstreamDecodeError
 
 _AMOUNT = re.compile(r"(.*?[0-9.])\s*([A-Z]{3,10})?")

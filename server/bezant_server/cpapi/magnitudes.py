@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
-from bezant_server.cpapi import decimals
+from bezant_server import decimals
 
 SUFFIXES: Mapping[str, int] = MappingProxyType({"": 0, "K": 3, "M": 6, "B": 9, "T": 12})
 """Powers of ten."""

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from bezant.v1 import marketdata_service_pb2 as pb
 from bezant.v1 import quote_pb2
-from bezant_server.cpapi import decimals
+from bezant_server import decimals
 from bezant_server.cpapi.document import Row
 from bezant_server.cpapi.magnitudes import scaled
 from bezant_server.marketdata.fields import FIELDS, LAST_PRICE, Kind

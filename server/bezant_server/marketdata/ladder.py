@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 from bezant.v1 import marketdata_service_pb2 as pb
-from bezant_server.cpapi import decimals
+from bezant_server import decimals
 from bezant_server.cpapi.document import Row
 from bezant_server.marketdata.live import Live
 

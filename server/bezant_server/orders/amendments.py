@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from bezant.v1 import order_pb2
 from bezant.v1 import orders_service_pb2 as pb
-from bezant_server.cpapi import decimals
+from bezant_server import decimals
 from bezant_server.errors import OrderNotEditable, OrderNotOpen
 from bezant_server.inputs import Checks
 from bezant_server.orders import tickets, vocabulary

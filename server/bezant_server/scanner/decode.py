@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from bezant.v1 import scanner_service_pb2 as pb
-from bezant_server.cpapi import decimals
+from bezant_server import decimals
 from bezant_server.cpapi.document import Row
 from bezant_server.cpapi.magnitudes import scaled
 

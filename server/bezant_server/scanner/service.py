@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from bezant.v1 import scanner_service_pb2 as pb
 from bezant.v1 import scanner_service_pb2_grpc as pb_grpc
-from bezant_server.cpapi import decimals
+from bezant_server import decimals
 from bezant_server.inputs import Checks
 from bezant_server.rpc.call import Context
 from bezant_server.scanner import decode

@@ -18,12 +18,12 @@ from bezant_server.cpapi.messages import UpstreamRequest, UpstreamResponse
 from bezant_server.cpapi.pacing.line import Pause
 from bezant_server.cpapi.pacing.pacer import Pacer
 from bezant_server.errors import BezantError
+from bezant_server.maintenance import Maintenance
 from bezant_server.session import messages
 from bezant_server.session.board import Board
 from bezant_server.session.choices import Choices
 from bezant_server.session.keeper import SessionKeeper, SessionTimes
 from bezant_server.session.machine import Machine, Policy, Snapshot, State
-from bezant_server.session.maintenance import Maintenance
 from bezant_server.session.preflights import Preflights
 from bezant_server.session.service import SessionService
 from bezant_server.session.takeovers import Takeovers

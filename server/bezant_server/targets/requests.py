@@ -10,7 +10,7 @@ from decimal import Decimal, DecimalException
 from typing import Any
 
 from bezant.v1 import targets_service_pb2 as pb
-from bezant_server.cpapi import decimals
+from bezant_server import decimals
 from bezant_server.errors import BadRequest
 from bezant_server.inputs import Checks
 from bezant_server.targets.spelling import plain

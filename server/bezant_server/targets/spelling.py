@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bezant_server.cpapi import decimals
+from bezant_server import decimals
 
 BUY, SELL = "BUY", "SELL"
 LIMIT, MARKET = "LMT", "MKT"

@@ -14,7 +14,7 @@ import pytest
 
 from bezant.v1 import historical_service_pb2 as pb
 from bezant.v1 import historical_service_pb2_grpc as pb_grpc
-from bezant_server.cpapi import decimals
+from bezant_server import decimals
 from tests.support.grpc_errors import error_info, failure, reason, violated_fields
 from tests.support.typed import AAPL, TypedServer, typed_server
 

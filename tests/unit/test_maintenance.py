@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bezant_server.session.maintenance import Maintenance, Window, zone
+from bezant_server.maintenance import Maintenance, Window, zone
 
 NEW_YORK = zone("America/New_York")
 
