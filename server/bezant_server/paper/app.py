@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from dataclasses import dataclass
 
 from aiohttp import web
 
+from bezant_server.paper.address import Address
 from bezant_server.paper.api.accounts import AccountsApi
 from bezant_server.paper.api.analyst import AnalystApi
 from bezant_server.paper.api.contracts import ContractsApi
@@ -27,14 +27,6 @@ from bezant_server.paper.socket import Sockets
 
 _MAX_BODY = 16 * 1024 * 1024
 _SHUTDOWN_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A host and port to listen on; port 0 lets the system choose."""
-
-    host: str
-    port: int
 
 
 class Listener:

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import errno
-import json
 import logging
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bezant_server.paper.app import Address, Listener, PaperServer
-from bezant_server.paper.gateway import Gateway, Options
-from bezant_server.paper.tls import make_identity
-
-logger = logging.getLogger(__name__)
-
-_ADDRESS_ERRORS = {
-    errno.EADDRINUSE: "is taken",
-    errno.EACCES: "needs more privileges than this process has",
-    errno.EADDRNOTAVAIL: "is not an address of this machine",
-}
+from bezant_server.paper.address import Address
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +70,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; the exit status, 2 when an address or a file cannot be used."""
+    # A command line that runs something else does without the market and its web server.
+    from bezant_server.paper.gateway import Options  # noqa: PLC0415
+    from bezant_server.paper.process import serve  # noqa: PLC0415
+
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s paper: %(message)s", force=True
     )
@@ -103,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         extra_positions=args.extra_positions,
     )
     return asyncio.run(
-        _serve(
+        serve(
             options,
             bind=args.bind,
             control_bind=args.control_bind,
@@ -118,59 +108,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bezant paper", description="A simulator of IBKR's Client Portal Gateway.")
     add_arguments(parser)
     return run(parser.parse_args(argv))
-
-
-async def _serve(
-    options: Options, *, bind: Address, control_bind: Address, ca_file: Path | None, ready_file: Path | None
-) -> int:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stopping.set)
-    identity = make_identity()
-    server = PaperServer(Gateway(options), tls=identity.context, bind=bind, control_bind=control_bind)
-    try:
-        for listener, flag in ((server.listener, "--bind"), (server.control_listener, "--control-bind")):
-            if not await _listening(listener, flag):
-                return 2
-        server.start_clock()
-        try:
-            if ca_file is not None:
-                _write(ca_file, identity.ca_pem)
-            if ready_file is not None:
-                _write(ready_file, _announcement(server))
-        except OSError as error:
-            logger.error("cannot write %s: %s", error.filename, error.strerror)  # noqa: TRY400  # no stack for users
-            return 2
-        logger.info("serving %s, control at %s", server.base_url, server.control_url)
-        await stopping.wait()
-        logger.info("stopping")
-        return 0
-    finally:
-        await server.stop()
-
-
-async def _listening(listener: Listener, flag: str) -> bool:
-    try:
-        await listener.start()
-    except OSError as error:
-        reason = _ADDRESS_ERRORS.get(error.errno or 0, error.strerror or "cannot be used")
-        logger.error(  # noqa: TRY400  # a stack trace tells a user nothing
-            "%s %s: choose another with %s", listener.authority, reason, flag
-        )
-        return False
-    return True
-
-
-def _announcement(server: PaperServer) -> bytes:
-    return json.dumps({"base_url": server.base_url, "control_url": server.control_url, "pid": os.getpid()}).encode()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that whoever finds it finds it whole."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
 
 
 def _address(text: str) -> Address:
