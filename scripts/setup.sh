@@ -14,7 +14,7 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 fi
 
 made_from() {
-    cat "requirements/$1.txt" pyproject.toml scripts/setup.sh | cksum
+    cat "requirements/$1.txt" pyproject.toml clients/python/pyproject.toml scripts/setup.sh | cksum
 }
 is_fresh() {
     [ -x "$bin/python" ] && [ -f ".venv/stamp-$1" ] && [ "$(cat ".venv/stamp-$1")" = "$(made_from "$1")" ]
@@ -31,5 +31,6 @@ if ! "$bin/python" -m pip --version >/dev/null 2>&1 && ! "$python" -m venv --cle
     exit 1
 fi
 "$bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "requirements/$kind.txt"
-"$bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+"$bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+    --editable clients/python --editable .
 made_from "$kind" > ".venv/stamp-$kind"

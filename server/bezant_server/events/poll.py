@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bezant_server.errors import CursorExpired
@@ -57,11 +58,12 @@ def poll(ring: Ring, *, since: int, limit: int, reset_epoch: int) -> PollAnswer:
     return PollAnswer(body, next_cursor)
 
 
-def expired(ring: Ring, reset_epoch: int, what: str) -> CursorExpired:
-    """Why a cursor cannot be served."""
+def expired(ring: Ring, reset_epoch: int, what: str, topic: Mapping[str, str | int] | None = None) -> CursorExpired:
+    """Why a cursor cannot be served; `topic` are the fields that name the ring's topic, where that is not clear."""
     head = ring.head_cursor
     return CursorExpired(
         f"{what}: events may have been missed; go on from since={head - 1}",
         head_cursor=head,
         reset_epoch=reset_epoch,
+        topic=topic,
     )

@@ -130,7 +130,7 @@ class EventsService(pb_grpc.EventsServiceServicer):
                     follow.ring.watchers.add(news)
                 started = pb.StreamStarted(positions=_positions(follows), reset_epoch=captured.topics.reset_epoch)
                 yield pb.StreamEventsResponse(started=started)
-                async for given in streams.replay(follows, captured.history):
+                async for given in streams.replay(follows, captured.history, reset_epoch=captured.topics.reset_epoch):
                     yield self._message(given, request)
                 async for message in self._live(captured.streams, request, follows, news):
                     yield message
@@ -171,7 +171,9 @@ class EventsService(pb_grpc.EventsServiceServicer):
 
 async def _follow(captured: Captured, topic: int, conid: int, accounts: Sequence[str]) -> Follow:
     ring = await _ring(captured, topic, conid, accounts)
-    return Follow(ring, ring.newest_cursor)
+    return Follow(
+        ring, ring.newest_cursor, {"topic": pb.EventTopic.Name(pb.EventTopic.ValueType(topic)), "conid": conid}
+    )
 
 
 async def _ring(captured: Captured, topic: int, conid: int, accounts: Sequence[str]) -> Ring:

@@ -8,11 +8,11 @@ to read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bezant_server.cpapi import document
-from bezant_server.errors import SlowReader
+from bezant_server.errors import CursorExpired, SlowReader
 from bezant_server.events.history import History
 from bezant_server.events.poll import expired
 from bezant_server.events.ring import Event, Ring
@@ -46,10 +46,12 @@ class Follow:
     Attributes:
         ring: its events.
         cursor: of the last event that was given.
+        topic: fields of an error that name the topic to the reader.
     """
 
     ring: Ring
     cursor: int
+    topic: Mapping[str, str | int]
 
     @property
     def is_behind(self) -> bool:
@@ -67,16 +69,19 @@ class Follow:
             self.cursor = ring.newest_cursor
         elif after == 0:
             if ring.has_dropped:
-                raise expired(ring, reset_epoch, "the ring has dropped older events")
+                raise self._expired(reset_epoch, "the ring has dropped older events")
             self.cursor = ring.head_cursor - 1
         elif after > ring.newest_cursor:
-            raise expired(ring, reset_epoch, f"cursor {after} is ahead of the newest, {ring.newest_cursor}")
+            raise self._expired(reset_epoch, f"cursor {after} is ahead of the newest, {ring.newest_cursor}")
         elif after >= ring.head_cursor - 1 or (history is not None and await history.knows(ring.topic, after)):
             self.cursor = after
         else:
-            raise expired(ring, reset_epoch, f"cursor {after} is older than what is held")
+            raise self._expired(reset_epoch, f"cursor {after} is older than what is held")
 
-    async def from_history(self, history: History) -> AsyncIterator[Given]:
+    def _expired(self, reset_epoch: int, what: str) -> CursorExpired:
+        return expired(self.ring, reset_epoch, what, self.topic)
+
+    async def from_history(self, history: History, reset_epoch: int) -> AsyncIterator[Given]:
         """What the ring does not hold any more.
 
         Raises:
@@ -97,7 +102,7 @@ class Follow:
                 return
             tries += 1
             if tries >= _FLUSH_TRIES:
-                raise expired(self.ring, 0, f"what follows cursor {self.cursor} is not stored")
+                raise self._expired(reset_epoch, f"what follows cursor {self.cursor} is not stored")
             await asyncio.sleep(_FLUSH_SECS)
 
     def held(self, until: int) -> Iterator[Given]:
@@ -138,7 +143,7 @@ class _Overrun(Exception):
     """The ring has dropped what was yet to be given."""
 
 
-async def replay(follows: Sequence[Follow], history: History | None) -> AsyncIterator[Given]:
+async def replay(follows: Sequence[Follow], history: History | None, *, reset_epoch: int) -> AsyncIterator[Given]:
     """What lies behind the cursors, topic by topic.
 
     Raises:
@@ -147,7 +152,7 @@ async def replay(follows: Sequence[Follow], history: History | None) -> AsyncIte
     for follow in follows:
         until = follow.ring.newest_cursor
         if history is not None:
-            async for given in follow.from_history(history):
+            async for given in follow.from_history(history, reset_epoch):
                 yield given
         for given in _unless_overrun(follow.held(until), follows):
             yield given

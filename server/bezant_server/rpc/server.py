@@ -17,6 +17,7 @@ from bezant_server.rpc.interceptor import CallInterceptor
 PACKAGE = "bezant.v1"
 _METADATA_BYTES = 128 * 1024
 _FRAMING_BYTES = 1024 * 1024
+_PING_INTERVAL_MS = 1_000
 
 
 class PortTakenError(Exception):
@@ -51,17 +52,27 @@ class GrpcServer:
                 ("grpc.max_send_message_length", max_response_bytes + _FRAMING_BYTES),
                 ("grpc.max_metadata_size", _METADATA_BYTES),
                 ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
+                # Clients ping to learn whether a quiet connection lives; by default the fourth ping within five minutes
+                # would end it.
+                ("grpc.http2.min_ping_interval_without_data_ms", _PING_INTERVAL_MS),
+                ("grpc.keepalive_permit_without_calls", 1),
             ],
         )
 
-    def listen(self, address: BindAddress) -> int:
+    def listen(self, address: BindAddress, credentials: grpc.ServerCredentials | None = None) -> int:
         """Bind the public port and return it.
+
+        Args:
+            address: where.
+            credentials: of TLS; None to be served without.
 
         Raises:
             PortTakenError: it cannot be bound.
         """
         try:
             _try_to_bind(address)
+            if credentials is not None:
+                return self.server.add_secure_port(str(address), credentials)
             return self.server.add_insecure_port(str(address))
         except OSError as error:
             raise PortTakenError(str(address), error.strerror or str(error)) from None

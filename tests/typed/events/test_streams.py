@@ -274,6 +274,8 @@ async def test_a_restart_of_the_server(tmp_path: Path, *, database: bool) -> Non
                         "CURSOR_EXPIRED",
                     )
                     assert int(error_info(caught.value).metadata["head_cursor"]) > first
+                    assert error_info(caught.value).metadata["topic"] == "EVENT_TOPIC_ORDERS"
+                    assert error_info(caught.value).metadata["conid"] == "0"
                     return
                 await stream.started()
                 assert [(await stream.event()).cursor for _ in rest] == rest

@@ -7,7 +7,21 @@ from bezant.v1 import contracts_service_pb2 as _contracts_service_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -22,64 +36,138 @@ class ContractsServiceStub:
     (INTERNAL).
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    SearchContracts: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.SearchContractsRequest, _contracts_service_pb2.SearchContractsResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> ContractsServiceAsyncStub: ...
+    SearchContracts: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.SearchContractsRequest, _contracts_service_pb2.SearchContractsResponse]
     """SearchContracts finds underlyings by symbol or by company name, with the kinds of derivatives there are on each."""
-    ResolveContract: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ResolveContractRequest, _contracts_service_pb2.ResolveContractResponse]
+    ResolveContract: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.ResolveContractRequest, _contracts_service_pb2.ResolveContractResponse]
     """ResolveContract gives the one contract that a symbol means.
 
     Errors: AMBIGUOUS_SYMBOL (FAILED_PRECONDITION) when it may mean several; `candidates` in the details lists them, so
     narrow it by exchange, currency or prefer_us. CONTRACT_NOT_FOUND (NOT_FOUND) when there is none.
     """
-    GetContract: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.GetContractRequest, _contracts_service_pb2.GetContractResponse]
+    GetContract: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.GetContractRequest, _contracts_service_pb2.GetContractResponse]
     """GetContract gives the definition of a contract.
 
     Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
     """
-    GetContractRules: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.GetContractRulesRequest, _contracts_service_pb2.GetContractRulesResponse]
+    GetContractRules: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.GetContractRulesRequest, _contracts_service_pb2.GetContractRulesResponse]
     """GetContractRules tells which orders a contract takes: types, times in force, sizes and price steps.
 
     Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
     """
-    ListAlgorithms: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListAlgorithmsRequest, _contracts_service_pb2.ListAlgorithmsResponse]
+    ListAlgorithms: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.ListAlgorithmsRequest, _contracts_service_pb2.ListAlgorithmsResponse]
     """ListAlgorithms lists the algorithms of IBKR that can run an order in a contract, with their parameters.
 
     Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
     """
-    ListOptionChain: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListOptionChainRequest, _contracts_service_pb2.ListOptionChainResponse]
+    ListOptionChain: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.ListOptionChainRequest, _contracts_service_pb2.ListOptionChainResponse]
     """ListOptionChain lists the options on an underlying, expiry by expiry and strike by strike. It asks IBKR for each
     strike and right, at most 400 in a request and about ten a second: narrow it by months, strikes and right, and give
     it a deadline to match.
 
     Errors: CONTRACT_NOT_FOUND (NOT_FOUND), NO_DERIVATIVES (NOT_FOUND) when there is none of them.
     """
-    ListStrikes: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListStrikesRequest, _contracts_service_pb2.ListStrikesResponse]
+    ListStrikes: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.ListStrikesRequest, _contracts_service_pb2.ListStrikesResponse]
     """ListStrikes lists the strikes of the options on an underlying that expire in a month.
 
     Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
     """
-    ListDerivatives: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListDerivativesRequest, _contracts_service_pb2.ListDerivativesResponse]
+    ListDerivatives: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.ListDerivativesRequest, _contracts_service_pb2.ListDerivativesResponse]
     """ListDerivatives lists the derivatives on an underlying of a kind and month: futures, or options of a strike and
     right.
 
     Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
     """
-    ListStocks: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListStocksRequest, _contracts_service_pb2.ListStocksResponse]
+    ListStocks: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.ListStocksRequest, _contracts_service_pb2.ListStocksResponse]
     """ListStocks lists the stocks of symbols, with every exchange that lists each."""
-    ListFutures: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListFuturesRequest, _contracts_service_pb2.ListFuturesResponse]
+    ListFutures: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.ListFuturesRequest, _contracts_service_pb2.ListFuturesResponse]
     """ListFutures lists the futures of symbols that have not expired, the nearest first."""
-    ListConids: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListConidsRequest, _contracts_service_pb2.ListConidsResponse]
+    ListConids: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.ListConidsRequest, _contracts_service_pb2.ListConidsResponse]
     """ListConids lists every stock of an exchange."""
-    GetTradingSchedule: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.GetTradingScheduleRequest, _contracts_service_pb2.GetTradingScheduleResponse]
+    GetTradingSchedule: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.GetTradingScheduleRequest, _contracts_service_pb2.GetTradingScheduleResponse]
     """GetTradingSchedule tells when a contract trades, over the next days.
 
     Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
     """
-    ListCurrencyPairs: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListCurrencyPairsRequest, _contracts_service_pb2.ListCurrencyPairsResponse]
+    ListCurrencyPairs: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.ListCurrencyPairsRequest, _contracts_service_pb2.ListCurrencyPairsResponse]
     """ListCurrencyPairs lists the currency pairs of a currency."""
-    GetExchangeRate: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.GetExchangeRateRequest, _contracts_service_pb2.GetExchangeRateResponse]
+    GetExchangeRate: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.GetExchangeRateRequest, _contracts_service_pb2.GetExchangeRateResponse]
     """GetExchangeRate gives the rate between two currencies."""
-    ListBondFilters: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListBondFiltersRequest, _contracts_service_pb2.ListBondFiltersResponse]
+    ListBondFilters: _grpc.UnaryUnaryMultiCallable[_contracts_service_pb2.ListBondFiltersRequest, _contracts_service_pb2.ListBondFiltersResponse]
+    """ListBondFilters lists what bonds of an issuer can be searched by."""
+
+@_typing.type_check_only
+class ContractsServiceAsyncStub(ContractsServiceStub):
+    """ContractsService finds contracts and tells what they are and how they trade. Every contract has a conid, which never
+    changes: resolve symbols once, and trade by conid.
+
+    Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    SearchContracts: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.SearchContractsRequest, _contracts_service_pb2.SearchContractsResponse]  # type: ignore[assignment]
+    """SearchContracts finds underlyings by symbol or by company name, with the kinds of derivatives there are on each."""
+    ResolveContract: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ResolveContractRequest, _contracts_service_pb2.ResolveContractResponse]  # type: ignore[assignment]
+    """ResolveContract gives the one contract that a symbol means.
+
+    Errors: AMBIGUOUS_SYMBOL (FAILED_PRECONDITION) when it may mean several; `candidates` in the details lists them, so
+    narrow it by exchange, currency or prefer_us. CONTRACT_NOT_FOUND (NOT_FOUND) when there is none.
+    """
+    GetContract: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.GetContractRequest, _contracts_service_pb2.GetContractResponse]  # type: ignore[assignment]
+    """GetContract gives the definition of a contract.
+
+    Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
+    """
+    GetContractRules: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.GetContractRulesRequest, _contracts_service_pb2.GetContractRulesResponse]  # type: ignore[assignment]
+    """GetContractRules tells which orders a contract takes: types, times in force, sizes and price steps.
+
+    Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
+    """
+    ListAlgorithms: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListAlgorithmsRequest, _contracts_service_pb2.ListAlgorithmsResponse]  # type: ignore[assignment]
+    """ListAlgorithms lists the algorithms of IBKR that can run an order in a contract, with their parameters.
+
+    Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
+    """
+    ListOptionChain: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListOptionChainRequest, _contracts_service_pb2.ListOptionChainResponse]  # type: ignore[assignment]
+    """ListOptionChain lists the options on an underlying, expiry by expiry and strike by strike. It asks IBKR for each
+    strike and right, at most 400 in a request and about ten a second: narrow it by months, strikes and right, and give
+    it a deadline to match.
+
+    Errors: CONTRACT_NOT_FOUND (NOT_FOUND), NO_DERIVATIVES (NOT_FOUND) when there is none of them.
+    """
+    ListStrikes: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListStrikesRequest, _contracts_service_pb2.ListStrikesResponse]  # type: ignore[assignment]
+    """ListStrikes lists the strikes of the options on an underlying that expire in a month.
+
+    Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
+    """
+    ListDerivatives: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListDerivativesRequest, _contracts_service_pb2.ListDerivativesResponse]  # type: ignore[assignment]
+    """ListDerivatives lists the derivatives on an underlying of a kind and month: futures, or options of a strike and
+    right.
+
+    Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
+    """
+    ListStocks: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListStocksRequest, _contracts_service_pb2.ListStocksResponse]  # type: ignore[assignment]
+    """ListStocks lists the stocks of symbols, with every exchange that lists each."""
+    ListFutures: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListFuturesRequest, _contracts_service_pb2.ListFuturesResponse]  # type: ignore[assignment]
+    """ListFutures lists the futures of symbols that have not expired, the nearest first."""
+    ListConids: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListConidsRequest, _contracts_service_pb2.ListConidsResponse]  # type: ignore[assignment]
+    """ListConids lists every stock of an exchange."""
+    GetTradingSchedule: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.GetTradingScheduleRequest, _contracts_service_pb2.GetTradingScheduleResponse]  # type: ignore[assignment]
+    """GetTradingSchedule tells when a contract trades, over the next days.
+
+    Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
+    """
+    ListCurrencyPairs: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListCurrencyPairsRequest, _contracts_service_pb2.ListCurrencyPairsResponse]  # type: ignore[assignment]
+    """ListCurrencyPairs lists the currency pairs of a currency."""
+    GetExchangeRate: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.GetExchangeRateRequest, _contracts_service_pb2.GetExchangeRateResponse]  # type: ignore[assignment]
+    """GetExchangeRate gives the rate between two currencies."""
+    ListBondFilters: _aio.UnaryUnaryMultiCallable[_contracts_service_pb2.ListBondFiltersRequest, _contracts_service_pb2.ListBondFiltersResponse]  # type: ignore[assignment]
     """ListBondFilters lists what bonds of an issuer can be searched by."""
 
 class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -96,16 +184,16 @@ class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
     def SearchContracts(
         self,
         request: _contracts_service_pb2.SearchContractsRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.SearchContractsRequest, _abc.Awaitable[_contracts_service_pb2.SearchContractsResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.SearchContractsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.SearchContractsResponse, _abc.Awaitable[_contracts_service_pb2.SearchContractsResponse]]:
         """SearchContracts finds underlyings by symbol or by company name, with the kinds of derivatives there are on each."""
 
     @_abc_1.abstractmethod
     def ResolveContract(
         self,
         request: _contracts_service_pb2.ResolveContractRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.ResolveContractRequest, _abc.Awaitable[_contracts_service_pb2.ResolveContractResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.ResolveContractResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.ResolveContractResponse, _abc.Awaitable[_contracts_service_pb2.ResolveContractResponse]]:
         """ResolveContract gives the one contract that a symbol means.
 
         Errors: AMBIGUOUS_SYMBOL (FAILED_PRECONDITION) when it may mean several; `candidates` in the details lists them, so
@@ -116,8 +204,8 @@ class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetContract(
         self,
         request: _contracts_service_pb2.GetContractRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.GetContractRequest, _abc.Awaitable[_contracts_service_pb2.GetContractResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.GetContractResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.GetContractResponse, _abc.Awaitable[_contracts_service_pb2.GetContractResponse]]:
         """GetContract gives the definition of a contract.
 
         Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
@@ -127,8 +215,8 @@ class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetContractRules(
         self,
         request: _contracts_service_pb2.GetContractRulesRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.GetContractRulesRequest, _abc.Awaitable[_contracts_service_pb2.GetContractRulesResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.GetContractRulesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.GetContractRulesResponse, _abc.Awaitable[_contracts_service_pb2.GetContractRulesResponse]]:
         """GetContractRules tells which orders a contract takes: types, times in force, sizes and price steps.
 
         Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
@@ -138,8 +226,8 @@ class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListAlgorithms(
         self,
         request: _contracts_service_pb2.ListAlgorithmsRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.ListAlgorithmsRequest, _abc.Awaitable[_contracts_service_pb2.ListAlgorithmsResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.ListAlgorithmsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.ListAlgorithmsResponse, _abc.Awaitable[_contracts_service_pb2.ListAlgorithmsResponse]]:
         """ListAlgorithms lists the algorithms of IBKR that can run an order in a contract, with their parameters.
 
         Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
@@ -149,8 +237,8 @@ class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListOptionChain(
         self,
         request: _contracts_service_pb2.ListOptionChainRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.ListOptionChainRequest, _abc.Awaitable[_contracts_service_pb2.ListOptionChainResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.ListOptionChainResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.ListOptionChainResponse, _abc.Awaitable[_contracts_service_pb2.ListOptionChainResponse]]:
         """ListOptionChain lists the options on an underlying, expiry by expiry and strike by strike. It asks IBKR for each
         strike and right, at most 400 in a request and about ten a second: narrow it by months, strikes and right, and give
         it a deadline to match.
@@ -162,8 +250,8 @@ class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListStrikes(
         self,
         request: _contracts_service_pb2.ListStrikesRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.ListStrikesRequest, _abc.Awaitable[_contracts_service_pb2.ListStrikesResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.ListStrikesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.ListStrikesResponse, _abc.Awaitable[_contracts_service_pb2.ListStrikesResponse]]:
         """ListStrikes lists the strikes of the options on an underlying that expire in a month.
 
         Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
@@ -173,8 +261,8 @@ class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListDerivatives(
         self,
         request: _contracts_service_pb2.ListDerivativesRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.ListDerivativesRequest, _abc.Awaitable[_contracts_service_pb2.ListDerivativesResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.ListDerivativesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.ListDerivativesResponse, _abc.Awaitable[_contracts_service_pb2.ListDerivativesResponse]]:
         """ListDerivatives lists the derivatives on an underlying of a kind and month: futures, or options of a strike and
         right.
 
@@ -185,32 +273,32 @@ class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListStocks(
         self,
         request: _contracts_service_pb2.ListStocksRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.ListStocksRequest, _abc.Awaitable[_contracts_service_pb2.ListStocksResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.ListStocksResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.ListStocksResponse, _abc.Awaitable[_contracts_service_pb2.ListStocksResponse]]:
         """ListStocks lists the stocks of symbols, with every exchange that lists each."""
 
     @_abc_1.abstractmethod
     def ListFutures(
         self,
         request: _contracts_service_pb2.ListFuturesRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.ListFuturesRequest, _abc.Awaitable[_contracts_service_pb2.ListFuturesResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.ListFuturesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.ListFuturesResponse, _abc.Awaitable[_contracts_service_pb2.ListFuturesResponse]]:
         """ListFutures lists the futures of symbols that have not expired, the nearest first."""
 
     @_abc_1.abstractmethod
     def ListConids(
         self,
         request: _contracts_service_pb2.ListConidsRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.ListConidsRequest, _abc.Awaitable[_contracts_service_pb2.ListConidsResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.ListConidsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.ListConidsResponse, _abc.Awaitable[_contracts_service_pb2.ListConidsResponse]]:
         """ListConids lists every stock of an exchange."""
 
     @_abc_1.abstractmethod
     def GetTradingSchedule(
         self,
         request: _contracts_service_pb2.GetTradingScheduleRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.GetTradingScheduleRequest, _abc.Awaitable[_contracts_service_pb2.GetTradingScheduleResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.GetTradingScheduleResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.GetTradingScheduleResponse, _abc.Awaitable[_contracts_service_pb2.GetTradingScheduleResponse]]:
         """GetTradingSchedule tells when a contract trades, over the next days.
 
         Errors: CONTRACT_NOT_FOUND (NOT_FOUND).
@@ -220,24 +308,24 @@ class ContractsServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListCurrencyPairs(
         self,
         request: _contracts_service_pb2.ListCurrencyPairsRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.ListCurrencyPairsRequest, _abc.Awaitable[_contracts_service_pb2.ListCurrencyPairsResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.ListCurrencyPairsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.ListCurrencyPairsResponse, _abc.Awaitable[_contracts_service_pb2.ListCurrencyPairsResponse]]:
         """ListCurrencyPairs lists the currency pairs of a currency."""
 
     @_abc_1.abstractmethod
     def GetExchangeRate(
         self,
         request: _contracts_service_pb2.GetExchangeRateRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.GetExchangeRateRequest, _abc.Awaitable[_contracts_service_pb2.GetExchangeRateResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.GetExchangeRateResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.GetExchangeRateResponse, _abc.Awaitable[_contracts_service_pb2.GetExchangeRateResponse]]:
         """GetExchangeRate gives the rate between two currencies."""
 
     @_abc_1.abstractmethod
     def ListBondFilters(
         self,
         request: _contracts_service_pb2.ListBondFiltersRequest,
-        context: _aio.ServicerContext[_contracts_service_pb2.ListBondFiltersRequest, _abc.Awaitable[_contracts_service_pb2.ListBondFiltersResponse]],
-    ) -> _abc.Awaitable[_contracts_service_pb2.ListBondFiltersResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_contracts_service_pb2.ListBondFiltersResponse, _abc.Awaitable[_contracts_service_pb2.ListBondFiltersResponse]]:
         """ListBondFilters lists what bonds of an issuer can be searched by."""
 
-def add_ContractsServiceServicer_to_server(servicer: ContractsServiceServicer, server: _aio.Server) -> None: ...
+def add_ContractsServiceServicer_to_server(servicer: ContractsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -121,7 +121,8 @@ class EventsServiceServicer:
         other topics nothing is ever left out: when the server cannot hold what is unread any longer, the stream ends with
         SLOW_READER (RESOURCE_EXHAUSTED), and `cursors` in the details says where to resume.
 
-        Errors: CURSOR_EXPIRED (OUT_OF_RANGE) for a cursor that cannot be served, before any event is given.
+        Errors: CURSOR_EXPIRED (OUT_OF_RANGE) for a cursor that cannot be served, before any event is given; `topic` and
+        `conid` in the details name whose it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -7,7 +7,21 @@ from bezant.v1 import events_service_pb2 as _events_service_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -28,21 +42,24 @@ class EventsServiceStub:
     naming the field), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE) when a line of market data cannot be had.
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    ListEvents: _aio.UnaryUnaryMultiCallable[_events_service_pb2.ListEventsRequest, _events_service_pb2.ListEventsResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> EventsServiceAsyncStub: ...
+    ListEvents: _grpc.UnaryUnaryMultiCallable[_events_service_pb2.ListEventsRequest, _events_service_pb2.ListEventsResponse]
     """ListEvents gives what a topic holds behind a cursor, at once: polling, for programs that do not stream.
 
     Errors: CURSOR_EXPIRED (OUT_OF_RANGE).
     """
-    ListEventHistory: _aio.UnaryUnaryMultiCallable[_events_service_pb2.ListEventHistoryRequest, _events_service_pb2.ListEventHistoryResponse]
+    ListEventHistory: _grpc.UnaryUnaryMultiCallable[_events_service_pb2.ListEventHistoryRequest, _events_service_pb2.ListEventHistoryResponse]
     """ListEventHistory gives stored events, from any time on.
 
     Errors: EVENTS_HISTORY_DISABLED (FAILED_PRECONDITION) without a database, SERVER_UNAVAILABLE (UNAVAILABLE) when it
     cannot be read at present.
     """
-    GetEventsStatus: _aio.UnaryUnaryMultiCallable[_events_service_pb2.GetEventsStatusRequest, _events_service_pb2.GetEventsStatusResponse]
+    GetEventsStatus: _grpc.UnaryUnaryMultiCallable[_events_service_pb2.GetEventsStatusRequest, _events_service_pb2.GetEventsStatusResponse]
     """GetEventsStatus tells how the capture does."""
-    StreamEvents: _aio.UnaryStreamMultiCallable[_events_service_pb2.StreamEventsRequest, _events_service_pb2.StreamEventsResponse]
+    StreamEvents: _grpc.UnaryStreamMultiCallable[_events_service_pb2.StreamEventsRequest, _events_service_pb2.StreamEventsResponse]
     """StreamEvents follows topics. For each it first gives what lies behind the cursor, from memory or, with a database,
     from the history, then what happens from then on: in the order of the topic, without a seam and without a
     repetition. Heartbeats come in between, with the cursors to resume from; the last message before the server stops
@@ -52,7 +69,53 @@ class EventsServiceStub:
     other topics nothing is ever left out: when the server cannot hold what is unread any longer, the stream ends with
     SLOW_READER (RESOURCE_EXHAUSTED), and `cursors` in the details says where to resume.
 
-    Errors: CURSOR_EXPIRED (OUT_OF_RANGE) for a cursor that cannot be served, before any event is given.
+    Errors: CURSOR_EXPIRED (OUT_OF_RANGE) for a cursor that cannot be served, before any event is given; `topic` and
+    `conid` in the details name whose it is.
+    """
+
+@_typing.type_check_only
+class EventsServiceAsyncStub(EventsServiceStub):
+    """EventsService tells what happens, so that nobody misses it: orders, executions, profit and loss, quotes, the session.
+
+    The server captures what the gateway's socket sends and keeps the newest events of each topic; with a database
+    (BEZANT_EVENTS_DB_PATH) all of them for months. Each event has a cursor, its position in its topic. Remember the
+    cursor of the last event that you have worked off, and go on behind it after whatever happened to you. One
+    subscription at IBKR serves all readers.
+
+    What was missed is never passed over in silence. When the gateway's socket was down, a Gap stands in every topic, and
+    the reset_epoch grows. A cursor that cannot be served is CURSOR_EXPIRED (OUT_OF_RANGE), with head_cursor and
+    reset_epoch in the details: look at the state of things through the other services, then go on from head_cursor - 1.
+
+    Errors of every RPC: EVENTS_DISABLED (FAILED_PRECONDITION) while capture is off, BAD_REQUEST (INVALID_ARGUMENT,
+    naming the field), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE) when a line of market data cannot be had.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListEvents: _aio.UnaryUnaryMultiCallable[_events_service_pb2.ListEventsRequest, _events_service_pb2.ListEventsResponse]  # type: ignore[assignment]
+    """ListEvents gives what a topic holds behind a cursor, at once: polling, for programs that do not stream.
+
+    Errors: CURSOR_EXPIRED (OUT_OF_RANGE).
+    """
+    ListEventHistory: _aio.UnaryUnaryMultiCallable[_events_service_pb2.ListEventHistoryRequest, _events_service_pb2.ListEventHistoryResponse]  # type: ignore[assignment]
+    """ListEventHistory gives stored events, from any time on.
+
+    Errors: EVENTS_HISTORY_DISABLED (FAILED_PRECONDITION) without a database, SERVER_UNAVAILABLE (UNAVAILABLE) when it
+    cannot be read at present.
+    """
+    GetEventsStatus: _aio.UnaryUnaryMultiCallable[_events_service_pb2.GetEventsStatusRequest, _events_service_pb2.GetEventsStatusResponse]  # type: ignore[assignment]
+    """GetEventsStatus tells how the capture does."""
+    StreamEvents: _aio.UnaryStreamMultiCallable[_events_service_pb2.StreamEventsRequest, _events_service_pb2.StreamEventsResponse]  # type: ignore[assignment]
+    """StreamEvents follows topics. For each it first gives what lies behind the cursor, from memory or, with a database,
+    from the history, then what happens from then on: in the order of the topic, without a seam and without a
+    repetition. Heartbeats come in between, with the cursors to resume from; the last message before the server stops
+    is an end with the same.
+
+    A reader that is too slow for quotes gets the newest of each contract, and is told how many were merged. Of the
+    other topics nothing is ever left out: when the server cannot hold what is unread any longer, the stream ends with
+    SLOW_READER (RESOURCE_EXHAUSTED), and `cursors` in the details says where to resume.
+
+    Errors: CURSOR_EXPIRED (OUT_OF_RANGE) for a cursor that cannot be served, before any event is given; `topic` and
+    `conid` in the details name whose it is.
     """
 
 class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -75,8 +138,8 @@ class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListEvents(
         self,
         request: _events_service_pb2.ListEventsRequest,
-        context: _aio.ServicerContext[_events_service_pb2.ListEventsRequest, _abc.Awaitable[_events_service_pb2.ListEventsResponse]],
-    ) -> _abc.Awaitable[_events_service_pb2.ListEventsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_events_service_pb2.ListEventsResponse, _abc.Awaitable[_events_service_pb2.ListEventsResponse]]:
         """ListEvents gives what a topic holds behind a cursor, at once: polling, for programs that do not stream.
 
         Errors: CURSOR_EXPIRED (OUT_OF_RANGE).
@@ -86,8 +149,8 @@ class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListEventHistory(
         self,
         request: _events_service_pb2.ListEventHistoryRequest,
-        context: _aio.ServicerContext[_events_service_pb2.ListEventHistoryRequest, _abc.Awaitable[_events_service_pb2.ListEventHistoryResponse]],
-    ) -> _abc.Awaitable[_events_service_pb2.ListEventHistoryResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_events_service_pb2.ListEventHistoryResponse, _abc.Awaitable[_events_service_pb2.ListEventHistoryResponse]]:
         """ListEventHistory gives stored events, from any time on.
 
         Errors: EVENTS_HISTORY_DISABLED (FAILED_PRECONDITION) without a database, SERVER_UNAVAILABLE (UNAVAILABLE) when it
@@ -98,16 +161,16 @@ class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetEventsStatus(
         self,
         request: _events_service_pb2.GetEventsStatusRequest,
-        context: _aio.ServicerContext[_events_service_pb2.GetEventsStatusRequest, _abc.Awaitable[_events_service_pb2.GetEventsStatusResponse]],
-    ) -> _abc.Awaitable[_events_service_pb2.GetEventsStatusResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_events_service_pb2.GetEventsStatusResponse, _abc.Awaitable[_events_service_pb2.GetEventsStatusResponse]]:
         """GetEventsStatus tells how the capture does."""
 
     @_abc_1.abstractmethod
     def StreamEvents(
         self,
         request: _events_service_pb2.StreamEventsRequest,
-        context: _aio.ServicerContext[_events_service_pb2.StreamEventsRequest, _abc.AsyncIterator[_events_service_pb2.StreamEventsResponse]],
-    ) -> _abc.AsyncIterator[_events_service_pb2.StreamEventsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_events_service_pb2.StreamEventsResponse], _abc.AsyncIterator[_events_service_pb2.StreamEventsResponse]]:
         """StreamEvents follows topics. For each it first gives what lies behind the cursor, from memory or, with a database,
         from the history, then what happens from then on: in the order of the topic, without a seam and without a
         repetition. Heartbeats come in between, with the cursors to resume from; the last message before the server stops
@@ -117,7 +180,8 @@ class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
         other topics nothing is ever left out: when the server cannot hold what is unread any longer, the stream ends with
         SLOW_READER (RESOURCE_EXHAUSTED), and `cursors` in the details says where to resume.
 
-        Errors: CURSOR_EXPIRED (OUT_OF_RANGE) for a cursor that cannot be served, before any event is given.
+        Errors: CURSOR_EXPIRED (OUT_OF_RANGE) for a cursor that cannot be served, before any event is given; `topic` and
+        `conid` in the details name whose it is.
         """
 
-def add_EventsServiceServicer_to_server(servicer: EventsServiceServicer, server: _aio.Server) -> None: ...
+def add_EventsServiceServicer_to_server(servicer: EventsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -8,7 +8,21 @@ from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -23,16 +37,44 @@ class GatewayServiceStub:
     (UNIMPLEMENTED), NOT_FOUND, EVENTS_DISABLED (FAILED_PRECONDITION). Forward sends any path on.
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    Forward: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.ForwardRequest, _gateway_service_pb2.ForwardResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> GatewayServiceAsyncStub: ...
+    Forward: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.ForwardRequest, _gateway_service_pb2.ForwardResponse]
     """Forward sends one request to the gateway and gives its answer, whatever its status. Nothing that may change state is
     ever sent twice.
     """
-    ForwardRead: _aio.UnaryStreamMultiCallable[_gateway_service_pb2.ForwardReadRequest, _httpbody_pb2.HttpBody]
+    ForwardRead: _grpc.UnaryStreamMultiCallable[_gateway_service_pb2.ForwardReadRequest, _httpbody_pb2.HttpBody]
     """ForwardRead is Envoy's way to the gateway for GET, HEAD and OPTIONS on any path without an RPC of its own. The first
     message holds the content type, the messages together the body. gRPC callers use Forward.
     """
-    ForwardWrite: _aio.UnaryStreamMultiCallable[_gateway_service_pb2.ForwardWriteRequest, _httpbody_pb2.HttpBody]
+    ForwardWrite: _grpc.UnaryStreamMultiCallable[_gateway_service_pb2.ForwardWriteRequest, _httpbody_pb2.HttpBody]
+    """ForwardWrite is Envoy's way to the gateway for POST, PUT, PATCH and DELETE on any path without an RPC of its own.
+    gRPC callers use Forward.
+    """
+
+@_typing.type_check_only
+class GatewayServiceAsyncStub(GatewayServiceStub):
+    """GatewayService reaches any path of the Client Portal Gateway over the session that this server holds: the escape
+    hatch for whatever has no RPC of its own, and the way that a browser's login takes.
+
+    Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
+    (UNAVAILABLE), BAD_REQUEST (INVALID_ARGUMENT), FORBIDDEN (PERMISSION_DENIED: another web site's page made a browser send
+    it). The two RPCs that Envoy calls serve no path that belongs to another RPC or to nobody: METHOD_NOT_ALLOWED
+    (UNIMPLEMENTED), NOT_FOUND, EVENTS_DISABLED (FAILED_PRECONDITION). Forward sends any path on.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Forward: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.ForwardRequest, _gateway_service_pb2.ForwardResponse]  # type: ignore[assignment]
+    """Forward sends one request to the gateway and gives its answer, whatever its status. Nothing that may change state is
+    ever sent twice.
+    """
+    ForwardRead: _aio.UnaryStreamMultiCallable[_gateway_service_pb2.ForwardReadRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """ForwardRead is Envoy's way to the gateway for GET, HEAD and OPTIONS on any path without an RPC of its own. The first
+    message holds the content type, the messages together the body. gRPC callers use Forward.
+    """
+    ForwardWrite: _aio.UnaryStreamMultiCallable[_gateway_service_pb2.ForwardWriteRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """ForwardWrite is Envoy's way to the gateway for POST, PUT, PATCH and DELETE on any path without an RPC of its own.
     gRPC callers use Forward.
     """
@@ -51,8 +93,8 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     def Forward(
         self,
         request: _gateway_service_pb2.ForwardRequest,
-        context: _aio.ServicerContext[_gateway_service_pb2.ForwardRequest, _abc.Awaitable[_gateway_service_pb2.ForwardResponse]],
-    ) -> _abc.Awaitable[_gateway_service_pb2.ForwardResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_service_pb2.ForwardResponse, _abc.Awaitable[_gateway_service_pb2.ForwardResponse]]:
         """Forward sends one request to the gateway and gives its answer, whatever its status. Nothing that may change state is
         ever sent twice.
         """
@@ -61,8 +103,8 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     def ForwardRead(
         self,
         request: _gateway_service_pb2.ForwardReadRequest,
-        context: _aio.ServicerContext[_gateway_service_pb2.ForwardReadRequest, _abc.AsyncIterator[_httpbody_pb2.HttpBody]],
-    ) -> _abc.AsyncIterator[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """ForwardRead is Envoy's way to the gateway for GET, HEAD and OPTIONS on any path without an RPC of its own. The first
         message holds the content type, the messages together the body. gRPC callers use Forward.
         """
@@ -71,10 +113,10 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     def ForwardWrite(
         self,
         request: _gateway_service_pb2.ForwardWriteRequest,
-        context: _aio.ServicerContext[_gateway_service_pb2.ForwardWriteRequest, _abc.AsyncIterator[_httpbody_pb2.HttpBody]],
-    ) -> _abc.AsyncIterator[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """ForwardWrite is Envoy's way to the gateway for POST, PUT, PATCH and DELETE on any path without an RPC of its own.
         gRPC callers use Forward.
         """
 
-def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: _aio.Server) -> None: ...
+def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

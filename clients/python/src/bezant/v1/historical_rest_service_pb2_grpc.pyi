@@ -8,7 +8,21 @@ from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -19,23 +33,52 @@ class HistoricalRestServiceStub:
     name, an unknown one included. Its errors are those of HistoricalDataService.
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetHealth: _aio.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceGetHealthRequest, _httpbody_pb2.HttpBody]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> HistoricalRestServiceAsyncStub: ...
+    GetHealth: _grpc.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceGetHealthRequest, _httpbody_pb2.HttpBody]
     """GetHealth says `{"status", "connected", "host", "port", "client_id", "ready", "timestamp"}`, with 200 also when the
     status is "unhealthy".
     """
-    Reconnect: _aio.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceReconnectRequest, _httpbody_pb2.HttpBody]
+    Reconnect: _grpc.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceReconnectRequest, _httpbody_pb2.HttpBody]
     """Reconnect is HistoricalDataService.ReconnectData; it answers with the new health."""
-    GetMarketData: _aio.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceGetMarketDataRequest, _httpbody_pb2.HttpBody]
+    GetMarketData: _grpc.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceGetMarketDataRequest, _httpbody_pb2.HttpBody]
     """GetMarketData gives bars: `{"symbol", "duration", "barSize", "data": [{"time", "open", "high", "low", "close",
     "volume", "count", "wap"}], "count", "durationMs"}`. `count` and `wap` of a bar are null: the gateway does not give
     them.
     """
-    GetContractDetails: _aio.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceGetContractDetailsRequest, _httpbody_pb2.HttpBody]
+    GetContractDetails: _grpc.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceGetContractDetailsRequest, _httpbody_pb2.HttpBody]
     """GetContractDetails gives contracts: `{"symbol", "contracts": [{"symbol", "secType", "exchange", "currency",
     "localSymbol", "conId", "longName", "category", "timeZoneId"}], "count"}`.
     """
-    GetProducts: _aio.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceGetProductsRequest, _httpbody_pb2.HttpBody]
+    GetProducts: _grpc.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceGetProductsRequest, _httpbody_pb2.HttpBody]
+    """GetProducts gives the product codes: `{"products": {code: {"symbol", "secType", "exchange", "currency"}}, "count"}`."""
+
+@_typing.type_check_only
+class HistoricalRestServiceAsyncStub(HistoricalRestServiceStub):
+    """HistoricalRestService is HistoricalDataService as JSON under /ib, with the field names of the Python server whose
+    clients it serves. Every answer is a google.api.HttpBody of JSON. Parameters are text, so that a bad one is refused by
+    name, an unknown one included. Its errors are those of HistoricalDataService.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetHealth: _aio.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceGetHealthRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """GetHealth says `{"status", "connected", "host", "port", "client_id", "ready", "timestamp"}`, with 200 also when the
+    status is "unhealthy".
+    """
+    Reconnect: _aio.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceReconnectRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Reconnect is HistoricalDataService.ReconnectData; it answers with the new health."""
+    GetMarketData: _aio.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceGetMarketDataRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """GetMarketData gives bars: `{"symbol", "duration", "barSize", "data": [{"time", "open", "high", "low", "close",
+    "volume", "count", "wap"}], "count", "durationMs"}`. `count` and `wap` of a bar are null: the gateway does not give
+    them.
+    """
+    GetContractDetails: _aio.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceGetContractDetailsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """GetContractDetails gives contracts: `{"symbol", "contracts": [{"symbol", "secType", "exchange", "currency",
+    "localSymbol", "conId", "longName", "category", "timeZoneId"}], "count"}`.
+    """
+    GetProducts: _aio.UnaryUnaryMultiCallable[_historical_rest_service_pb2.HistoricalRestServiceGetProductsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """GetProducts gives the product codes: `{"products": {code: {"symbol", "secType", "exchange", "currency"}}, "count"}`."""
 
 class HistoricalRestServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -48,8 +91,8 @@ class HistoricalRestServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetHealth(
         self,
         request: _historical_rest_service_pb2.HistoricalRestServiceGetHealthRequest,
-        context: _aio.ServicerContext[_historical_rest_service_pb2.HistoricalRestServiceGetHealthRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """GetHealth says `{"status", "connected", "host", "port", "client_id", "ready", "timestamp"}`, with 200 also when the
         status is "unhealthy".
         """
@@ -58,16 +101,16 @@ class HistoricalRestServiceServicer(metaclass=_abc_1.ABCMeta):
     def Reconnect(
         self,
         request: _historical_rest_service_pb2.HistoricalRestServiceReconnectRequest,
-        context: _aio.ServicerContext[_historical_rest_service_pb2.HistoricalRestServiceReconnectRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Reconnect is HistoricalDataService.ReconnectData; it answers with the new health."""
 
     @_abc_1.abstractmethod
     def GetMarketData(
         self,
         request: _historical_rest_service_pb2.HistoricalRestServiceGetMarketDataRequest,
-        context: _aio.ServicerContext[_historical_rest_service_pb2.HistoricalRestServiceGetMarketDataRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """GetMarketData gives bars: `{"symbol", "duration", "barSize", "data": [{"time", "open", "high", "low", "close",
         "volume", "count", "wap"}], "count", "durationMs"}`. `count` and `wap` of a bar are null: the gateway does not give
         them.
@@ -77,8 +120,8 @@ class HistoricalRestServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetContractDetails(
         self,
         request: _historical_rest_service_pb2.HistoricalRestServiceGetContractDetailsRequest,
-        context: _aio.ServicerContext[_historical_rest_service_pb2.HistoricalRestServiceGetContractDetailsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """GetContractDetails gives contracts: `{"symbol", "contracts": [{"symbol", "secType", "exchange", "currency",
         "localSymbol", "conId", "longName", "category", "timeZoneId"}], "count"}`.
         """
@@ -87,8 +130,8 @@ class HistoricalRestServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetProducts(
         self,
         request: _historical_rest_service_pb2.HistoricalRestServiceGetProductsRequest,
-        context: _aio.ServicerContext[_historical_rest_service_pb2.HistoricalRestServiceGetProductsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """GetProducts gives the product codes: `{"products": {code: {"symbol", "secType", "exchange", "currency"}}, "count"}`."""
 
-def add_HistoricalRestServiceServicer_to_server(servicer: HistoricalRestServiceServicer, server: _aio.Server) -> None: ...
+def add_HistoricalRestServiceServicer_to_server(servicer: HistoricalRestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,7 +7,21 @@ from bezant.v1 import historical_service_pb2 as _historical_service_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -25,26 +39,65 @@ class HistoricalDataServiceStub:
     (UNAVAILABLE).
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetDataConnection: _aio.UnaryUnaryMultiCallable[_historical_service_pb2.GetDataConnectionRequest, _historical_service_pb2.GetDataConnectionResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> HistoricalDataServiceAsyncStub: ...
+    GetDataConnection: _grpc.UnaryUnaryMultiCallable[_historical_service_pb2.GetDataConnectionRequest, _historical_service_pb2.GetDataConnectionResponse]
     """GetDataConnection says whether data can be served now. It asks the gateway, at most once a second for all callers,
     and succeeds whatever it finds.
     """
-    ReconnectData: _aio.UnaryUnaryMultiCallable[_historical_service_pb2.ReconnectDataRequest, _historical_service_pb2.ReconnectDataResponse]
+    ReconnectData: _grpc.UnaryUnaryMultiCallable[_historical_service_pb2.ReconnectDataRequest, _historical_service_pb2.ReconnectDataResponse]
     """ReconnectData has the gateway's WebSocket replaced and takes a new client id (unless IB_CLIENT_ID fixes it). The
     brokerage session is opened only when it is not authenticated: orders and other programs lose nothing.
     """
-    ListHistoricalBars: _aio.UnaryUnaryMultiCallable[_historical_service_pb2.ListHistoricalBarsRequest, _historical_service_pb2.ListHistoricalBarsResponse]
+    ListHistoricalBars: _grpc.UnaryUnaryMultiCallable[_historical_service_pb2.ListHistoricalBarsRequest, _historical_service_pb2.ListHistoricalBarsResponse]
     """ListHistoricalBars gives the bars of a symbol, a product code or a future by code and month, the oldest first. More
     than 1,000 bars are fetched by several calls, at most 20. Besides the errors of every RPC: HISTORY_UNAVAILABLE
     (UNAVAILABLE: IBKR has no chart of it, or not yet), BAR_SIZE_CHANGED (FAILED_PRECONDITION: IBKR answered with bars
     of another size).
     """
-    ListContractDetails: _aio.UnaryUnaryMultiCallable[_historical_service_pb2.ListContractDetailsRequest, _historical_service_pb2.ListContractDetailsResponse]
+    ListContractDetails: _grpc.UnaryUnaryMultiCallable[_historical_service_pb2.ListContractDetailsRequest, _historical_service_pb2.ListContractDetailsResponse]
     """ListContractDetails gives every contract that a symbol or a product code means. CONTRACT_NOT_FOUND when there is
     none.
     """
-    ListProducts: _aio.UnaryUnaryMultiCallable[_historical_service_pb2.ListProductsRequest, _historical_service_pb2.ListProductsResponse]
+    ListProducts: _grpc.UnaryUnaryMultiCallable[_historical_service_pb2.ListProductsRequest, _historical_service_pb2.ListProductsResponse]
+    """ListProducts gives the product codes: those that come with the server, and those of BEZANT_PRODUCTS_PATH."""
+
+@_typing.type_check_only
+class HistoricalDataServiceAsyncStub(HistoricalDataServiceStub):
+    """HistoricalDataService gives bars of the past and definitions of contracts in the words of IBKR's Trader Workstation:
+    durations such as "1 D", bar sizes such as "1 hour", codes of futures that roll by themselves. The same is served as
+    JSON under /ib (HistoricalRestService). MarketDataService.ListBars has the same bars by conid, period and time.
+
+    Decimals are as in Money. Bars of a stock in the US count shares, not the lots of 100 that IBKR's answers count.
+
+    Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, the field named), CONTRACT_NOT_FOUND (NOT_FOUND), AMBIGUOUS_SYMBOL
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED: nobody has logged in at the gateway), SESSION_NOT_READY
+    (FAILED_PRECONDITION), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_UNREACHABLE
+    (UNAVAILABLE).
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetDataConnection: _aio.UnaryUnaryMultiCallable[_historical_service_pb2.GetDataConnectionRequest, _historical_service_pb2.GetDataConnectionResponse]  # type: ignore[assignment]
+    """GetDataConnection says whether data can be served now. It asks the gateway, at most once a second for all callers,
+    and succeeds whatever it finds.
+    """
+    ReconnectData: _aio.UnaryUnaryMultiCallable[_historical_service_pb2.ReconnectDataRequest, _historical_service_pb2.ReconnectDataResponse]  # type: ignore[assignment]
+    """ReconnectData has the gateway's WebSocket replaced and takes a new client id (unless IB_CLIENT_ID fixes it). The
+    brokerage session is opened only when it is not authenticated: orders and other programs lose nothing.
+    """
+    ListHistoricalBars: _aio.UnaryUnaryMultiCallable[_historical_service_pb2.ListHistoricalBarsRequest, _historical_service_pb2.ListHistoricalBarsResponse]  # type: ignore[assignment]
+    """ListHistoricalBars gives the bars of a symbol, a product code or a future by code and month, the oldest first. More
+    than 1,000 bars are fetched by several calls, at most 20. Besides the errors of every RPC: HISTORY_UNAVAILABLE
+    (UNAVAILABLE: IBKR has no chart of it, or not yet), BAR_SIZE_CHANGED (FAILED_PRECONDITION: IBKR answered with bars
+    of another size).
+    """
+    ListContractDetails: _aio.UnaryUnaryMultiCallable[_historical_service_pb2.ListContractDetailsRequest, _historical_service_pb2.ListContractDetailsResponse]  # type: ignore[assignment]
+    """ListContractDetails gives every contract that a symbol or a product code means. CONTRACT_NOT_FOUND when there is
+    none.
+    """
+    ListProducts: _aio.UnaryUnaryMultiCallable[_historical_service_pb2.ListProductsRequest, _historical_service_pb2.ListProductsResponse]  # type: ignore[assignment]
     """ListProducts gives the product codes: those that come with the server, and those of BEZANT_PRODUCTS_PATH."""
 
 class HistoricalDataServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -64,8 +117,8 @@ class HistoricalDataServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetDataConnection(
         self,
         request: _historical_service_pb2.GetDataConnectionRequest,
-        context: _aio.ServicerContext[_historical_service_pb2.GetDataConnectionRequest, _abc.Awaitable[_historical_service_pb2.GetDataConnectionResponse]],
-    ) -> _abc.Awaitable[_historical_service_pb2.GetDataConnectionResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_historical_service_pb2.GetDataConnectionResponse, _abc.Awaitable[_historical_service_pb2.GetDataConnectionResponse]]:
         """GetDataConnection says whether data can be served now. It asks the gateway, at most once a second for all callers,
         and succeeds whatever it finds.
         """
@@ -74,8 +127,8 @@ class HistoricalDataServiceServicer(metaclass=_abc_1.ABCMeta):
     def ReconnectData(
         self,
         request: _historical_service_pb2.ReconnectDataRequest,
-        context: _aio.ServicerContext[_historical_service_pb2.ReconnectDataRequest, _abc.Awaitable[_historical_service_pb2.ReconnectDataResponse]],
-    ) -> _abc.Awaitable[_historical_service_pb2.ReconnectDataResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_historical_service_pb2.ReconnectDataResponse, _abc.Awaitable[_historical_service_pb2.ReconnectDataResponse]]:
         """ReconnectData has the gateway's WebSocket replaced and takes a new client id (unless IB_CLIENT_ID fixes it). The
         brokerage session is opened only when it is not authenticated: orders and other programs lose nothing.
         """
@@ -84,8 +137,8 @@ class HistoricalDataServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListHistoricalBars(
         self,
         request: _historical_service_pb2.ListHistoricalBarsRequest,
-        context: _aio.ServicerContext[_historical_service_pb2.ListHistoricalBarsRequest, _abc.Awaitable[_historical_service_pb2.ListHistoricalBarsResponse]],
-    ) -> _abc.Awaitable[_historical_service_pb2.ListHistoricalBarsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_historical_service_pb2.ListHistoricalBarsResponse, _abc.Awaitable[_historical_service_pb2.ListHistoricalBarsResponse]]:
         """ListHistoricalBars gives the bars of a symbol, a product code or a future by code and month, the oldest first. More
         than 1,000 bars are fetched by several calls, at most 20. Besides the errors of every RPC: HISTORY_UNAVAILABLE
         (UNAVAILABLE: IBKR has no chart of it, or not yet), BAR_SIZE_CHANGED (FAILED_PRECONDITION: IBKR answered with bars
@@ -96,8 +149,8 @@ class HistoricalDataServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListContractDetails(
         self,
         request: _historical_service_pb2.ListContractDetailsRequest,
-        context: _aio.ServicerContext[_historical_service_pb2.ListContractDetailsRequest, _abc.Awaitable[_historical_service_pb2.ListContractDetailsResponse]],
-    ) -> _abc.Awaitable[_historical_service_pb2.ListContractDetailsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_historical_service_pb2.ListContractDetailsResponse, _abc.Awaitable[_historical_service_pb2.ListContractDetailsResponse]]:
         """ListContractDetails gives every contract that a symbol or a product code means. CONTRACT_NOT_FOUND when there is
         none.
         """
@@ -106,8 +159,8 @@ class HistoricalDataServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListProducts(
         self,
         request: _historical_service_pb2.ListProductsRequest,
-        context: _aio.ServicerContext[_historical_service_pb2.ListProductsRequest, _abc.Awaitable[_historical_service_pb2.ListProductsResponse]],
-    ) -> _abc.Awaitable[_historical_service_pb2.ListProductsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_historical_service_pb2.ListProductsResponse, _abc.Awaitable[_historical_service_pb2.ListProductsResponse]]:
         """ListProducts gives the product codes: those that come with the server, and those of BEZANT_PRODUCTS_PATH."""
 
-def add_HistoricalDataServiceServicer_to_server(servicer: HistoricalDataServiceServicer, server: _aio.Server) -> None: ...
+def add_HistoricalDataServiceServicer_to_server(servicer: HistoricalDataServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

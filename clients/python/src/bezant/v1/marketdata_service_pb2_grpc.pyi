@@ -7,7 +7,21 @@ from bezant.v1 import marketdata_service_pb2 as _marketdata_service_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -25,13 +39,16 @@ class MarketDataServiceStub:
     (INTERNAL).
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetQuotes: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.GetQuotesRequest, _marketdata_service_pb2.GetQuotesResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> MarketDataServiceAsyncStub: ...
+    GetQuotes: _grpc.UnaryUnaryMultiCallable[_marketdata_service_pb2.GetQuotesRequest, _marketdata_service_pb2.GetQuotesResponse]
     """GetQuotes gives quotes of contracts as they are now. IBKR's first answer for a contract is empty and the next ones
     are not whole; the server asks again until every field has come, or nothing more comes for a while, or the deadline
     is near, and names in missing_fields what has not come.
     """
-    ListBars: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.ListBarsRequest, _marketdata_service_pb2.ListBarsResponse]
+    ListBars: _grpc.UnaryUnaryMultiCallable[_marketdata_service_pb2.ListBarsRequest, _marketdata_service_pb2.ListBarsResponse]
     """ListBars lists bars of the past: open, high, low, close and volume. IBKR gives 1,000 bars in a call; the server
     makes as many calls as needed, at most 20.
 
@@ -39,7 +56,7 @@ class MarketDataServiceStub:
     for sizes and periods that do not go together; `bar_secs` in the details says of which. HISTORY_UNAVAILABLE
     (UNAVAILABLE) when IBKR has no chart of the contract.
     """
-    SubscribeQuotes: _aio.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeQuotesRequest, _marketdata_service_pb2.SubscribeQuotesResponse]
+    SubscribeQuotes: _grpc.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeQuotesRequest, _marketdata_service_pb2.SubscribeQuotesResponse]
     """SubscribeQuotes streams quotes: of each contract first a snapshot, then what changes of it. One line at IBKR serves
     all streams that follow a contract.
 
@@ -53,7 +70,7 @@ class MarketDataServiceStub:
     Errors: EVENTS_DISABLED (FAILED_PRECONDITION) while BEZANT_EVENTS_ENABLED is off, EVENTS_SUBSCRIBE_FAILED
     (UNAVAILABLE) when more contracts are followed than BEZANT_EVENTS_MAX_CONIDS allows.
     """
-    SubscribeBars: _aio.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeBarsRequest, _marketdata_service_pb2.SubscribeBarsResponse]
+    SubscribeBars: _grpc.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeBarsRequest, _marketdata_service_pb2.SubscribeBarsResponse]
     """SubscribeBars streams bars: first those of the period, as ListBars gives them, then each one that forms or is new,
     as it is now. IBKR does not send bars as they form (its socket answers a request for bars once), so the server asks
     for the newest again and again: every 5 seconds for bars of a minute, less often for longer ones (a twelfth of the
@@ -65,7 +82,7 @@ class MarketDataServiceStub:
 
     Errors: those of ListBars. TOO_MANY_FEEDS (RESOURCE_EXHAUSTED) when bars of ten kinds are followed already.
     """
-    SubscribeDepth: _aio.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeDepthRequest, _marketdata_service_pb2.SubscribeDepthResponse]
+    SubscribeDepth: _grpc.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeDepthRequest, _marketdata_service_pb2.SubscribeDepthResponse]
     """SubscribeDepth streams the book of orders of a contract: each message has the whole of it. It needs the login's
     subscription to market depth at IBKR; without one, nothing comes but heartbeats.
 
@@ -75,14 +92,90 @@ class MarketDataServiceStub:
     Errors: DEPTH_IN_USE (FAILED_PRECONDITION) when the account shows another book, with its `conid` in the details;
     EVENTS_DISABLED (FAILED_PRECONDITION), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE), ACCOUNT_NOT_FOUND (NOT_FOUND).
     """
-    GetRegulatorySnapshot: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.GetRegulatorySnapshotRequest, _marketdata_service_pb2.GetRegulatorySnapshotResponse]
+    GetRegulatorySnapshot: _grpc.UnaryUnaryMultiCallable[_marketdata_service_pb2.GetRegulatorySnapshotRequest, _marketdata_service_pb2.GetRegulatorySnapshotResponse]
     """GetRegulatorySnapshot gives the best bid and offer of a US stock from the consolidated tape. IT COSTS MONEY: IBKR
     charges 0.01 USD for each call, for every contract, until a monthly cap. It is never repeated by the server. IBKR
     has begun to withdraw it in 2026.
 
     Errors: SNAPSHOT_REFUSED (FAILED_PRECONDITION) when IBKR does not give it.
     """
-    ListMarketDataFields: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.ListMarketDataFieldsRequest, _marketdata_service_pb2.ListMarketDataFieldsResponse]
+    ListMarketDataFields: _grpc.UnaryUnaryMultiCallable[_marketdata_service_pb2.ListMarketDataFieldsRequest, _marketdata_service_pb2.ListMarketDataFieldsResponse]
+    """ListMarketDataFields lists every field that can be asked for, with its number and meaning. It asks nothing of the
+    gateway.
+    """
+
+@_typing.type_check_only
+class MarketDataServiceAsyncStub(MarketDataServiceStub):
+    """MarketDataService tells prices: quotes, bars of the past, and both as they come.
+
+    What you see depends on the login's subscriptions at IBKR: Quote.availability says whether figures are real-time,
+    delayed or missing. IBKR counts a line of market data for each contract that is looked at, and allows about a
+    hundred.
+
+    Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetQuotes: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.GetQuotesRequest, _marketdata_service_pb2.GetQuotesResponse]  # type: ignore[assignment]
+    """GetQuotes gives quotes of contracts as they are now. IBKR's first answer for a contract is empty and the next ones
+    are not whole; the server asks again until every field has come, or nothing more comes for a while, or the deadline
+    is near, and names in missing_fields what has not come.
+    """
+    ListBars: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.ListBarsRequest, _marketdata_service_pb2.ListBarsResponse]  # type: ignore[assignment]
+    """ListBars lists bars of the past: open, high, low, close and volume. IBKR gives 1,000 bars in a call; the server
+    makes as many calls as needed, at most 20.
+
+    Errors: BAR_SIZE_CHANGED (FAILED_PRECONDITION) when IBKR answered with bars of another size, which it does silently
+    for sizes and periods that do not go together; `bar_secs` in the details says of which. HISTORY_UNAVAILABLE
+    (UNAVAILABLE) when IBKR has no chart of the contract.
+    """
+    SubscribeQuotes: _aio.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeQuotesRequest, _marketdata_service_pb2.SubscribeQuotesResponse]  # type: ignore[assignment]
+    """SubscribeQuotes streams quotes: of each contract first a snapshot, then what changes of it. One line at IBKR serves
+    all streams that follow a contract.
+
+    You get the state of the market, not its history: when you read more slowly than prices change, the newest value of
+    each field is what you get, and `merged` says how many frames of IBKR's went into it. To be given every frame,
+    follow the topic MARKETDATA of EventsService.StreamEvents.
+
+    After an interruption between server and gateway a resync comes, and each contract begins with a snapshot again.
+    The stream ends when you leave, or with `end` when the server stops.
+
+    Errors: EVENTS_DISABLED (FAILED_PRECONDITION) while BEZANT_EVENTS_ENABLED is off, EVENTS_SUBSCRIBE_FAILED
+    (UNAVAILABLE) when more contracts are followed than BEZANT_EVENTS_MAX_CONIDS allows.
+    """
+    SubscribeBars: _aio.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeBarsRequest, _marketdata_service_pb2.SubscribeBarsResponse]  # type: ignore[assignment]
+    """SubscribeBars streams bars: first those of the period, as ListBars gives them, then each one that forms or is new,
+    as it is now. IBKR does not send bars as they form (its socket answers a request for bars once), so the server asks
+    for the newest again and again: every 5 seconds for bars of a minute, less often for longer ones (a twelfth of the
+    bar, at most a minute), once for all streams that follow the same bars.
+
+    A bar is sent again whenever it has changed, and a last time with `is_complete` when its time is over. After an
+    interruption the bars that were missed are fetched. The stream ends when you leave, or with `end` when the server
+    stops.
+
+    Errors: those of ListBars. TOO_MANY_FEEDS (RESOURCE_EXHAUSTED) when bars of ten kinds are followed already.
+    """
+    SubscribeDepth: _aio.UnaryStreamMultiCallable[_marketdata_service_pb2.SubscribeDepthRequest, _marketdata_service_pb2.SubscribeDepthResponse]  # type: ignore[assignment]
+    """SubscribeDepth streams the book of orders of a contract: each message has the whole of it. It needs the login's
+    subscription to market depth at IBKR; without one, nothing comes but heartbeats.
+
+    IBKR shows one book for each account: while somebody follows the book of a contract through an account, no other
+    contract can be followed through it.
+
+    Errors: DEPTH_IN_USE (FAILED_PRECONDITION) when the account shows another book, with its `conid` in the details;
+    EVENTS_DISABLED (FAILED_PRECONDITION), EVENTS_SUBSCRIBE_FAILED (UNAVAILABLE), ACCOUNT_NOT_FOUND (NOT_FOUND).
+    """
+    GetRegulatorySnapshot: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.GetRegulatorySnapshotRequest, _marketdata_service_pb2.GetRegulatorySnapshotResponse]  # type: ignore[assignment]
+    """GetRegulatorySnapshot gives the best bid and offer of a US stock from the consolidated tape. IT COSTS MONEY: IBKR
+    charges 0.01 USD for each call, for every contract, until a monthly cap. It is never repeated by the server. IBKR
+    has begun to withdraw it in 2026.
+
+    Errors: SNAPSHOT_REFUSED (FAILED_PRECONDITION) when IBKR does not give it.
+    """
+    ListMarketDataFields: _aio.UnaryUnaryMultiCallable[_marketdata_service_pb2.ListMarketDataFieldsRequest, _marketdata_service_pb2.ListMarketDataFieldsResponse]  # type: ignore[assignment]
     """ListMarketDataFields lists every field that can be asked for, with its number and meaning. It asks nothing of the
     gateway.
     """
@@ -104,8 +197,8 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetQuotes(
         self,
         request: _marketdata_service_pb2.GetQuotesRequest,
-        context: _aio.ServicerContext[_marketdata_service_pb2.GetQuotesRequest, _abc.Awaitable[_marketdata_service_pb2.GetQuotesResponse]],
-    ) -> _abc.Awaitable[_marketdata_service_pb2.GetQuotesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_marketdata_service_pb2.GetQuotesResponse, _abc.Awaitable[_marketdata_service_pb2.GetQuotesResponse]]:
         """GetQuotes gives quotes of contracts as they are now. IBKR's first answer for a contract is empty and the next ones
         are not whole; the server asks again until every field has come, or nothing more comes for a while, or the deadline
         is near, and names in missing_fields what has not come.
@@ -115,8 +208,8 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListBars(
         self,
         request: _marketdata_service_pb2.ListBarsRequest,
-        context: _aio.ServicerContext[_marketdata_service_pb2.ListBarsRequest, _abc.Awaitable[_marketdata_service_pb2.ListBarsResponse]],
-    ) -> _abc.Awaitable[_marketdata_service_pb2.ListBarsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_marketdata_service_pb2.ListBarsResponse, _abc.Awaitable[_marketdata_service_pb2.ListBarsResponse]]:
         """ListBars lists bars of the past: open, high, low, close and volume. IBKR gives 1,000 bars in a call; the server
         makes as many calls as needed, at most 20.
 
@@ -129,8 +222,8 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
     def SubscribeQuotes(
         self,
         request: _marketdata_service_pb2.SubscribeQuotesRequest,
-        context: _aio.ServicerContext[_marketdata_service_pb2.SubscribeQuotesRequest, _abc.AsyncIterator[_marketdata_service_pb2.SubscribeQuotesResponse]],
-    ) -> _abc.AsyncIterator[_marketdata_service_pb2.SubscribeQuotesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_marketdata_service_pb2.SubscribeQuotesResponse], _abc.AsyncIterator[_marketdata_service_pb2.SubscribeQuotesResponse]]:
         """SubscribeQuotes streams quotes: of each contract first a snapshot, then what changes of it. One line at IBKR serves
         all streams that follow a contract.
 
@@ -149,8 +242,8 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
     def SubscribeBars(
         self,
         request: _marketdata_service_pb2.SubscribeBarsRequest,
-        context: _aio.ServicerContext[_marketdata_service_pb2.SubscribeBarsRequest, _abc.AsyncIterator[_marketdata_service_pb2.SubscribeBarsResponse]],
-    ) -> _abc.AsyncIterator[_marketdata_service_pb2.SubscribeBarsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_marketdata_service_pb2.SubscribeBarsResponse], _abc.AsyncIterator[_marketdata_service_pb2.SubscribeBarsResponse]]:
         """SubscribeBars streams bars: first those of the period, as ListBars gives them, then each one that forms or is new,
         as it is now. IBKR does not send bars as they form (its socket answers a request for bars once), so the server asks
         for the newest again and again: every 5 seconds for bars of a minute, less often for longer ones (a twelfth of the
@@ -167,8 +260,8 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
     def SubscribeDepth(
         self,
         request: _marketdata_service_pb2.SubscribeDepthRequest,
-        context: _aio.ServicerContext[_marketdata_service_pb2.SubscribeDepthRequest, _abc.AsyncIterator[_marketdata_service_pb2.SubscribeDepthResponse]],
-    ) -> _abc.AsyncIterator[_marketdata_service_pb2.SubscribeDepthResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_marketdata_service_pb2.SubscribeDepthResponse], _abc.AsyncIterator[_marketdata_service_pb2.SubscribeDepthResponse]]:
         """SubscribeDepth streams the book of orders of a contract: each message has the whole of it. It needs the login's
         subscription to market depth at IBKR; without one, nothing comes but heartbeats.
 
@@ -183,8 +276,8 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetRegulatorySnapshot(
         self,
         request: _marketdata_service_pb2.GetRegulatorySnapshotRequest,
-        context: _aio.ServicerContext[_marketdata_service_pb2.GetRegulatorySnapshotRequest, _abc.Awaitable[_marketdata_service_pb2.GetRegulatorySnapshotResponse]],
-    ) -> _abc.Awaitable[_marketdata_service_pb2.GetRegulatorySnapshotResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_marketdata_service_pb2.GetRegulatorySnapshotResponse, _abc.Awaitable[_marketdata_service_pb2.GetRegulatorySnapshotResponse]]:
         """GetRegulatorySnapshot gives the best bid and offer of a US stock from the consolidated tape. IT COSTS MONEY: IBKR
         charges 0.01 USD for each call, for every contract, until a monthly cap. It is never repeated by the server. IBKR
         has begun to withdraw it in 2026.
@@ -196,10 +289,10 @@ class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListMarketDataFields(
         self,
         request: _marketdata_service_pb2.ListMarketDataFieldsRequest,
-        context: _aio.ServicerContext[_marketdata_service_pb2.ListMarketDataFieldsRequest, _abc.Awaitable[_marketdata_service_pb2.ListMarketDataFieldsResponse]],
-    ) -> _abc.Awaitable[_marketdata_service_pb2.ListMarketDataFieldsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_marketdata_service_pb2.ListMarketDataFieldsResponse, _abc.Awaitable[_marketdata_service_pb2.ListMarketDataFieldsResponse]]:
         """ListMarketDataFields lists every field that can be asked for, with its number and meaning. It asks nothing of the
         gateway.
         """
 
-def add_MarketDataServiceServicer_to_server(servicer: MarketDataServiceServicer, server: _aio.Server) -> None: ...
+def add_MarketDataServiceServicer_to_server(servicer: MarketDataServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,7 +7,21 @@ from bezant.v1 import orders_service_pb2 as _orders_service_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -35,17 +49,20 @@ class OrdersServiceStub:
     UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL).
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    PlaceOrders: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.PlaceOrdersRequest, _orders_service_pb2.PlaceOrdersResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> OrdersServiceAsyncStub: ...
+    PlaceOrders: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.PlaceOrdersRequest, _orders_service_pb2.PlaceOrdersResponse]
     """PlaceOrders sends one order, or several that belong together: a bracket (children naming their parent's client
     order id) or a one-cancels-all group. Not to be retried after it may have arrived.
     """
-    PreviewOrders: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.PreviewOrdersRequest, _orders_service_pb2.PreviewOrdersResponse]
+    PreviewOrders: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.PreviewOrdersRequest, _orders_service_pb2.PreviewOrdersResponse]
     """PreviewOrders tells what an order, or a bracket, would cost and do to the account's margin. Nothing is placed.
 
     Errors: ORDER_REFUSED (FAILED_PRECONDITION) when IBKR would not take it.
     """
-    ModifyOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ModifyOrderRequest, _orders_service_pb2.ModifyOrderResponse]
+    ModifyOrder: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.ModifyOrderRequest, _orders_service_pb2.ModifyOrderResponse]
     """ModifyOrder changes a working order. The server reads the order first, since IBKR wants it whole, and puts your
     changes over it.
 
@@ -53,38 +70,116 @@ class OrdersServiceStub:
     it is filled or cancelled already, ORDER_NOT_EDITABLE (FAILED_PRECONDITION) when IBKR does not let this session
     change it, as one that another program of yours has placed.
     """
-    CancelOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.CancelOrderRequest, _orders_service_pb2.CancelOrderResponse]
+    CancelOrder: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.CancelOrderRequest, _orders_service_pb2.CancelOrderResponse]
     """CancelOrder asks for the cancellation of an order. That it was asked for does not mean that it is cancelled: it may
     be filled meanwhile. Follow its status.
 
     Errors: ORDER_NOT_FOUND (NOT_FOUND), ORDER_NOT_OPEN (FAILED_PRECONDITION).
     """
-    CancelAllOrders: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.CancelAllOrdersRequest, _orders_service_pb2.CancelAllOrdersResponse]
+    CancelAllOrders: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.CancelAllOrdersRequest, _orders_service_pb2.CancelAllOrdersResponse]
     """CancelAllOrders asks for the cancellation of every open order of an account, one after the other, and tells of
     each.
     """
-    ConfirmOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ConfirmOrderRequest, _orders_service_pb2.ConfirmOrderResponse]
+    ConfirmOrder: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.ConfirmOrderRequest, _orders_service_pb2.ConfirmOrderResponse]
     """ConfirmOrder answers the question about an order.
 
     Errors: REPLY_EXPIRED (FAILED_PRECONDITION) when the question is not open any more: nothing was placed, so place
     the order anew.
     """
-    ListOrders: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ListOrdersRequest, _orders_service_pb2.ListOrdersResponse]
+    ListOrders: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.ListOrdersRequest, _orders_service_pb2.ListOrdersResponse]
     """ListOrders lists the orders of an account: those that work, and those that were filled or cancelled today."""
-    GetOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.GetOrderRequest, _orders_service_pb2.GetOrderResponse]
+    GetOrder: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.GetOrderRequest, _orders_service_pb2.GetOrderResponse]
     """GetOrder finds one order, by IBKR's id or by the client order id.
 
     Errors: ORDER_NOT_FOUND (NOT_FOUND).
     """
-    ListExecutions: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ListExecutionsRequest, _orders_service_pb2.ListExecutionsResponse]
+    ListExecutions: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.ListExecutionsRequest, _orders_service_pb2.ListExecutionsResponse]
     """ListExecutions lists the fills of today and up to six days before, the newest first."""
-    SuppressWarnings: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.SuppressWarningsRequest, _orders_service_pb2.SuppressWarningsResponse]
+    SuppressWarnings: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.SuppressWarningsRequest, _orders_service_pb2.SuppressWarningsResponse]
     """SuppressWarnings has IBKR ask no more of these questions in this brokerage session. The server repeats it whenever
     the session is opened anew, until somebody logs out or resets it. It holds for every program on the session.
     """
-    ResetSuppressedWarnings: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ResetSuppressedWarningsRequest, _orders_service_pb2.ResetSuppressedWarningsResponse]
+    ResetSuppressedWarnings: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.ResetSuppressedWarningsRequest, _orders_service_pb2.ResetSuppressedWarningsResponse]
     """ResetSuppressedWarnings has IBKR ask every question again."""
-    AnswerPrompt: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.AnswerPromptRequest, _orders_service_pb2.AnswerPromptResponse]
+    AnswerPrompt: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.AnswerPromptRequest, _orders_service_pb2.AnswerPromptResponse]
+    """AnswerPrompt answers a prompt that IBKR has sent about an order: as a notification event, or as the rejection of an
+    order with options.
+    """
+
+@_typing.type_check_only
+class OrdersServiceAsyncStub(OrdersServiceStub):
+    """OrdersService places, changes and cancels orders, and tells what became of them.
+
+    An order is sent to IBKR at most once. What was refused before it was sent is an error, and nothing happened. What
+    was sent has an outcome, one of four:
+
+      accepted            IBKR has it, under an order id
+      needs confirmation  IBKR asks something first; answer with ConfirmOrder, or agree in advance (agreed_message_ids)
+      rejected            IBKR refused it, with a reason
+      unknown             it was sent and the answer was lost. It may be working. Never send it again: look for its client
+                          order id with GetOrder. The server looks by itself, too, and tells on the topic ORDER_OUTCOMES of
+                          EventsService.StreamEvents.
+
+    IBKR drops an open question as soon as any other call is made in the session. So between a question and its answer
+    the server holds all other calls back for a few seconds (BEZANT_PACING_HOLD_SECS): answer at once.
+
+    Errors of every RPC, none of which has sent an order: BAD_REQUEST (INVALID_ARGUMENT, naming each field at fault by
+    its path), SESSION_NOT_READY (FAILED_PRECONDITION; `next_action` says what to do), NO_SESSION (FAILED_PRECONDITION),
+    NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND (NOT_FOUND),
+    UPSTREAM_UNREACHABLE (UNAVAILABLE). Reads also: UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR and
+    UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL).
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    PlaceOrders: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.PlaceOrdersRequest, _orders_service_pb2.PlaceOrdersResponse]  # type: ignore[assignment]
+    """PlaceOrders sends one order, or several that belong together: a bracket (children naming their parent's client
+    order id) or a one-cancels-all group. Not to be retried after it may have arrived.
+    """
+    PreviewOrders: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.PreviewOrdersRequest, _orders_service_pb2.PreviewOrdersResponse]  # type: ignore[assignment]
+    """PreviewOrders tells what an order, or a bracket, would cost and do to the account's margin. Nothing is placed.
+
+    Errors: ORDER_REFUSED (FAILED_PRECONDITION) when IBKR would not take it.
+    """
+    ModifyOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ModifyOrderRequest, _orders_service_pb2.ModifyOrderResponse]  # type: ignore[assignment]
+    """ModifyOrder changes a working order. The server reads the order first, since IBKR wants it whole, and puts your
+    changes over it.
+
+    Errors: ORDER_NOT_FOUND (NOT_FOUND) when this session has no such order, ORDER_NOT_OPEN (FAILED_PRECONDITION) when
+    it is filled or cancelled already, ORDER_NOT_EDITABLE (FAILED_PRECONDITION) when IBKR does not let this session
+    change it, as one that another program of yours has placed.
+    """
+    CancelOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.CancelOrderRequest, _orders_service_pb2.CancelOrderResponse]  # type: ignore[assignment]
+    """CancelOrder asks for the cancellation of an order. That it was asked for does not mean that it is cancelled: it may
+    be filled meanwhile. Follow its status.
+
+    Errors: ORDER_NOT_FOUND (NOT_FOUND), ORDER_NOT_OPEN (FAILED_PRECONDITION).
+    """
+    CancelAllOrders: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.CancelAllOrdersRequest, _orders_service_pb2.CancelAllOrdersResponse]  # type: ignore[assignment]
+    """CancelAllOrders asks for the cancellation of every open order of an account, one after the other, and tells of
+    each.
+    """
+    ConfirmOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ConfirmOrderRequest, _orders_service_pb2.ConfirmOrderResponse]  # type: ignore[assignment]
+    """ConfirmOrder answers the question about an order.
+
+    Errors: REPLY_EXPIRED (FAILED_PRECONDITION) when the question is not open any more: nothing was placed, so place
+    the order anew.
+    """
+    ListOrders: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ListOrdersRequest, _orders_service_pb2.ListOrdersResponse]  # type: ignore[assignment]
+    """ListOrders lists the orders of an account: those that work, and those that were filled or cancelled today."""
+    GetOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.GetOrderRequest, _orders_service_pb2.GetOrderResponse]  # type: ignore[assignment]
+    """GetOrder finds one order, by IBKR's id or by the client order id.
+
+    Errors: ORDER_NOT_FOUND (NOT_FOUND).
+    """
+    ListExecutions: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ListExecutionsRequest, _orders_service_pb2.ListExecutionsResponse]  # type: ignore[assignment]
+    """ListExecutions lists the fills of today and up to six days before, the newest first."""
+    SuppressWarnings: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.SuppressWarningsRequest, _orders_service_pb2.SuppressWarningsResponse]  # type: ignore[assignment]
+    """SuppressWarnings has IBKR ask no more of these questions in this brokerage session. The server repeats it whenever
+    the session is opened anew, until somebody logs out or resets it. It holds for every program on the session.
+    """
+    ResetSuppressedWarnings: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ResetSuppressedWarningsRequest, _orders_service_pb2.ResetSuppressedWarningsResponse]  # type: ignore[assignment]
+    """ResetSuppressedWarnings has IBKR ask every question again."""
+    AnswerPrompt: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.AnswerPromptRequest, _orders_service_pb2.AnswerPromptResponse]  # type: ignore[assignment]
     """AnswerPrompt answers a prompt that IBKR has sent about an order: as a notification event, or as the rejection of an
     order with options.
     """
@@ -116,8 +211,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     def PlaceOrders(
         self,
         request: _orders_service_pb2.PlaceOrdersRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.PlaceOrdersRequest, _abc.Awaitable[_orders_service_pb2.PlaceOrdersResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.PlaceOrdersResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.PlaceOrdersResponse, _abc.Awaitable[_orders_service_pb2.PlaceOrdersResponse]]:
         """PlaceOrders sends one order, or several that belong together: a bracket (children naming their parent's client
         order id) or a one-cancels-all group. Not to be retried after it may have arrived.
         """
@@ -126,8 +221,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     def PreviewOrders(
         self,
         request: _orders_service_pb2.PreviewOrdersRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.PreviewOrdersRequest, _abc.Awaitable[_orders_service_pb2.PreviewOrdersResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.PreviewOrdersResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.PreviewOrdersResponse, _abc.Awaitable[_orders_service_pb2.PreviewOrdersResponse]]:
         """PreviewOrders tells what an order, or a bracket, would cost and do to the account's margin. Nothing is placed.
 
         Errors: ORDER_REFUSED (FAILED_PRECONDITION) when IBKR would not take it.
@@ -137,8 +232,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     def ModifyOrder(
         self,
         request: _orders_service_pb2.ModifyOrderRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.ModifyOrderRequest, _abc.Awaitable[_orders_service_pb2.ModifyOrderResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.ModifyOrderResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.ModifyOrderResponse, _abc.Awaitable[_orders_service_pb2.ModifyOrderResponse]]:
         """ModifyOrder changes a working order. The server reads the order first, since IBKR wants it whole, and puts your
         changes over it.
 
@@ -151,8 +246,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     def CancelOrder(
         self,
         request: _orders_service_pb2.CancelOrderRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.CancelOrderRequest, _abc.Awaitable[_orders_service_pb2.CancelOrderResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.CancelOrderResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.CancelOrderResponse, _abc.Awaitable[_orders_service_pb2.CancelOrderResponse]]:
         """CancelOrder asks for the cancellation of an order. That it was asked for does not mean that it is cancelled: it may
         be filled meanwhile. Follow its status.
 
@@ -163,8 +258,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     def CancelAllOrders(
         self,
         request: _orders_service_pb2.CancelAllOrdersRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.CancelAllOrdersRequest, _abc.Awaitable[_orders_service_pb2.CancelAllOrdersResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.CancelAllOrdersResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.CancelAllOrdersResponse, _abc.Awaitable[_orders_service_pb2.CancelAllOrdersResponse]]:
         """CancelAllOrders asks for the cancellation of every open order of an account, one after the other, and tells of
         each.
         """
@@ -173,8 +268,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     def ConfirmOrder(
         self,
         request: _orders_service_pb2.ConfirmOrderRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.ConfirmOrderRequest, _abc.Awaitable[_orders_service_pb2.ConfirmOrderResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.ConfirmOrderResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.ConfirmOrderResponse, _abc.Awaitable[_orders_service_pb2.ConfirmOrderResponse]]:
         """ConfirmOrder answers the question about an order.
 
         Errors: REPLY_EXPIRED (FAILED_PRECONDITION) when the question is not open any more: nothing was placed, so place
@@ -185,16 +280,16 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListOrders(
         self,
         request: _orders_service_pb2.ListOrdersRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.ListOrdersRequest, _abc.Awaitable[_orders_service_pb2.ListOrdersResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.ListOrdersResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.ListOrdersResponse, _abc.Awaitable[_orders_service_pb2.ListOrdersResponse]]:
         """ListOrders lists the orders of an account: those that work, and those that were filled or cancelled today."""
 
     @_abc_1.abstractmethod
     def GetOrder(
         self,
         request: _orders_service_pb2.GetOrderRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.GetOrderRequest, _abc.Awaitable[_orders_service_pb2.GetOrderResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.GetOrderResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.GetOrderResponse, _abc.Awaitable[_orders_service_pb2.GetOrderResponse]]:
         """GetOrder finds one order, by IBKR's id or by the client order id.
 
         Errors: ORDER_NOT_FOUND (NOT_FOUND).
@@ -204,16 +299,16 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListExecutions(
         self,
         request: _orders_service_pb2.ListExecutionsRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.ListExecutionsRequest, _abc.Awaitable[_orders_service_pb2.ListExecutionsResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.ListExecutionsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.ListExecutionsResponse, _abc.Awaitable[_orders_service_pb2.ListExecutionsResponse]]:
         """ListExecutions lists the fills of today and up to six days before, the newest first."""
 
     @_abc_1.abstractmethod
     def SuppressWarnings(
         self,
         request: _orders_service_pb2.SuppressWarningsRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.SuppressWarningsRequest, _abc.Awaitable[_orders_service_pb2.SuppressWarningsResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.SuppressWarningsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.SuppressWarningsResponse, _abc.Awaitable[_orders_service_pb2.SuppressWarningsResponse]]:
         """SuppressWarnings has IBKR ask no more of these questions in this brokerage session. The server repeats it whenever
         the session is opened anew, until somebody logs out or resets it. It holds for every program on the session.
         """
@@ -222,18 +317,18 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     def ResetSuppressedWarnings(
         self,
         request: _orders_service_pb2.ResetSuppressedWarningsRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.ResetSuppressedWarningsRequest, _abc.Awaitable[_orders_service_pb2.ResetSuppressedWarningsResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.ResetSuppressedWarningsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.ResetSuppressedWarningsResponse, _abc.Awaitable[_orders_service_pb2.ResetSuppressedWarningsResponse]]:
         """ResetSuppressedWarnings has IBKR ask every question again."""
 
     @_abc_1.abstractmethod
     def AnswerPrompt(
         self,
         request: _orders_service_pb2.AnswerPromptRequest,
-        context: _aio.ServicerContext[_orders_service_pb2.AnswerPromptRequest, _abc.Awaitable[_orders_service_pb2.AnswerPromptResponse]],
-    ) -> _abc.Awaitable[_orders_service_pb2.AnswerPromptResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.AnswerPromptResponse, _abc.Awaitable[_orders_service_pb2.AnswerPromptResponse]]:
         """AnswerPrompt answers a prompt that IBKR has sent about an order: as a notification event, or as the rejection of an
         order with options.
         """
 
-def add_OrdersServiceServicer_to_server(servicer: OrdersServiceServicer, server: _aio.Server) -> None: ...
+def add_OrdersServiceServicer_to_server(servicer: OrdersServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

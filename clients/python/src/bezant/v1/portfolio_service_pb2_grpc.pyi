@@ -7,7 +7,21 @@ from bezant.v1 import portfolio_service_pb2 as _portfolio_service_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -26,48 +40,110 @@ class PortfolioServiceStub:
     SESSION_NOT_READY and NO_SESSION (FAILED_PRECONDITION).
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    ListAccounts: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListAccountsRequest, _portfolio_service_pb2.ListAccountsResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> PortfolioServiceAsyncStub: ...
+    ListAccounts: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListAccountsRequest, _portfolio_service_pb2.ListAccountsResponse]
     """ListAccounts lists the accounts whose positions and balances the login may see."""
-    ListSubaccounts: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListSubaccountsRequest, _portfolio_service_pb2.ListSubaccountsResponse]
+    ListSubaccounts: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListSubaccountsRequest, _portfolio_service_pb2.ListSubaccountsResponse]
     """ListSubaccounts lists the accounts of an advisor, however many there are."""
-    ListBrokerageAccounts: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListBrokerageAccountsRequest, _portfolio_service_pb2.ListBrokerageAccountsResponse]
+    ListBrokerageAccounts: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListBrokerageAccountsRequest, _portfolio_service_pb2.ListBrokerageAccountsResponse]
     """ListBrokerageAccounts lists the accounts that the brokerage session can trade, the selected one, and what they may
     do.
     """
-    SetActiveAccount: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.SetActiveAccountRequest, _portfolio_service_pb2.SetActiveAccountResponse]
+    SetActiveAccount: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.SetActiveAccountRequest, _portfolio_service_pb2.SetActiveAccountResponse]
     """SetActiveAccount selects the account that the brokerage session works for by default. It holds for every program on
     the session; the server repeats it when the session is opened anew. RPCs with an account_id do not need it.
     """
-    GetAccountSummary: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetAccountSummaryRequest, _portfolio_service_pb2.GetAccountSummaryResponse]
+    GetAccountSummary: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetAccountSummaryRequest, _portfolio_service_pb2.GetAccountSummaryResponse]
     """GetAccountSummary gives the figures of an account: net liquidation, cash, margin and some hundred others."""
-    GetBalances: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetBalancesRequest, _portfolio_service_pb2.GetBalancesResponse]
+    GetBalances: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetBalancesRequest, _portfolio_service_pb2.GetBalancesResponse]
     """GetBalances gives available funds, balances, margins and market values, by segment and by currency, rounded to
     whole units as IBKR's own programs show them. It makes five calls to the gateway.
     """
-    GetLedger: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetLedgerRequest, _portfolio_service_pb2.GetLedgerResponse]
+    GetLedger: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetLedgerRequest, _portfolio_service_pb2.GetLedgerResponse]
     """GetLedger gives cash and market values by currency, and over all of them in the base currency."""
-    ListPositions: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListPositionsRequest, _portfolio_service_pb2.ListPositionsResponse]
+    ListPositions: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListPositionsRequest, _portfolio_service_pb2.ListPositionsResponse]
     """ListPositions lists the positions of an account. The server walks IBKR's pages."""
-    GetPosition: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPositionRequest, _portfolio_service_pb2.GetPositionResponse]
+    GetPosition: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPositionRequest, _portfolio_service_pb2.GetPositionResponse]
     """GetPosition gives the position in one contract, of one account or of every account that holds it; none when nobody
     does.
     """
-    ListComboPositions: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListComboPositionsRequest, _portfolio_service_pb2.ListComboPositionsResponse]
+    ListComboPositions: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListComboPositionsRequest, _portfolio_service_pb2.ListComboPositionsResponse]
     """ListComboPositions lists the combinations that an account holds, with their legs."""
-    InvalidatePositions: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.InvalidatePositionsRequest, _portfolio_service_pb2.InvalidatePositionsResponse]
+    InvalidatePositions: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.InvalidatePositionsRequest, _portfolio_service_pb2.InvalidatePositionsResponse]
     """InvalidatePositions has the gateway forget its cached positions of an account, so that the next list is fresh."""
-    GetAllocation: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetAllocationRequest, _portfolio_service_pb2.GetAllocationResponse]
+    GetAllocation: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetAllocationRequest, _portfolio_service_pb2.GetAllocationResponse]
     """GetAllocation tells how the worth of an account, or of several, is spread over asset classes, sectors and groups."""
-    GetPnl: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPnlRequest, _portfolio_service_pb2.GetPnlResponse]
+    GetPnl: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPnlRequest, _portfolio_service_pb2.GetPnlResponse]
     """GetPnl gives today's profit and loss of each account."""
-    GetPerformance: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPerformanceRequest, _portfolio_service_pb2.GetPerformanceResponse]
+    GetPerformance: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPerformanceRequest, _portfolio_service_pb2.GetPerformanceResponse]
     """GetPerformance gives the net asset value and the returns of accounts over a period, day by day. IBKR allows it once
     in 15 minutes; in between the last answer to the same question is given.
     """
-    GetPerformanceAllPeriods: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPerformanceAllPeriodsRequest, _portfolio_service_pb2.GetPerformanceAllPeriodsResponse]
+    GetPerformanceAllPeriods: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPerformanceAllPeriodsRequest, _portfolio_service_pb2.GetPerformanceAllPeriodsResponse]
     """GetPerformanceAllPeriods gives the same for every period that IBKR knows. IBKR allows it once in 15 minutes."""
-    ListTransactions: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListTransactionsRequest, _portfolio_service_pb2.ListTransactionsResponse]
+    ListTransactions: _grpc.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListTransactionsRequest, _portfolio_service_pb2.ListTransactionsResponse]
+    """ListTransactions lists the transactions of accounts in one contract. IBKR allows it once in 15 minutes."""
+
+@_typing.type_check_only
+class PortfolioServiceAsyncStub(PortfolioServiceStub):
+    """PortfolioService tells what you own: accounts, positions, balances, profit and loss.
+
+    Most of it works with single sign-on alone. ListBrokerageAccounts, SetActiveAccount, GetBalances and GetPnl need the
+    brokerage session. IBKR computes these figures at its own pace: a fill shows in the order events first, in positions
+    a little later.
+
+    Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
+    (UNAVAILABLE), UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_DECODE_ERROR (INTERNAL), UPSTREAM_NOT_PRIMED (UNAVAILABLE: try
+    again), NOT_AUTHENTICATED (UNAUTHENTICATED: log in), RATE_LIMITED (RESOURCE_EXHAUSTED), ACCOUNT_NOT_FOUND
+    (NOT_FOUND), BAD_REQUEST (INVALID_ARGUMENT, naming the field). Those that need the brokerage session also
+    SESSION_NOT_READY and NO_SESSION (FAILED_PRECONDITION).
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListAccounts: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListAccountsRequest, _portfolio_service_pb2.ListAccountsResponse]  # type: ignore[assignment]
+    """ListAccounts lists the accounts whose positions and balances the login may see."""
+    ListSubaccounts: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListSubaccountsRequest, _portfolio_service_pb2.ListSubaccountsResponse]  # type: ignore[assignment]
+    """ListSubaccounts lists the accounts of an advisor, however many there are."""
+    ListBrokerageAccounts: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListBrokerageAccountsRequest, _portfolio_service_pb2.ListBrokerageAccountsResponse]  # type: ignore[assignment]
+    """ListBrokerageAccounts lists the accounts that the brokerage session can trade, the selected one, and what they may
+    do.
+    """
+    SetActiveAccount: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.SetActiveAccountRequest, _portfolio_service_pb2.SetActiveAccountResponse]  # type: ignore[assignment]
+    """SetActiveAccount selects the account that the brokerage session works for by default. It holds for every program on
+    the session; the server repeats it when the session is opened anew. RPCs with an account_id do not need it.
+    """
+    GetAccountSummary: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetAccountSummaryRequest, _portfolio_service_pb2.GetAccountSummaryResponse]  # type: ignore[assignment]
+    """GetAccountSummary gives the figures of an account: net liquidation, cash, margin and some hundred others."""
+    GetBalances: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetBalancesRequest, _portfolio_service_pb2.GetBalancesResponse]  # type: ignore[assignment]
+    """GetBalances gives available funds, balances, margins and market values, by segment and by currency, rounded to
+    whole units as IBKR's own programs show them. It makes five calls to the gateway.
+    """
+    GetLedger: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetLedgerRequest, _portfolio_service_pb2.GetLedgerResponse]  # type: ignore[assignment]
+    """GetLedger gives cash and market values by currency, and over all of them in the base currency."""
+    ListPositions: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListPositionsRequest, _portfolio_service_pb2.ListPositionsResponse]  # type: ignore[assignment]
+    """ListPositions lists the positions of an account. The server walks IBKR's pages."""
+    GetPosition: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPositionRequest, _portfolio_service_pb2.GetPositionResponse]  # type: ignore[assignment]
+    """GetPosition gives the position in one contract, of one account or of every account that holds it; none when nobody
+    does.
+    """
+    ListComboPositions: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListComboPositionsRequest, _portfolio_service_pb2.ListComboPositionsResponse]  # type: ignore[assignment]
+    """ListComboPositions lists the combinations that an account holds, with their legs."""
+    InvalidatePositions: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.InvalidatePositionsRequest, _portfolio_service_pb2.InvalidatePositionsResponse]  # type: ignore[assignment]
+    """InvalidatePositions has the gateway forget its cached positions of an account, so that the next list is fresh."""
+    GetAllocation: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetAllocationRequest, _portfolio_service_pb2.GetAllocationResponse]  # type: ignore[assignment]
+    """GetAllocation tells how the worth of an account, or of several, is spread over asset classes, sectors and groups."""
+    GetPnl: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPnlRequest, _portfolio_service_pb2.GetPnlResponse]  # type: ignore[assignment]
+    """GetPnl gives today's profit and loss of each account."""
+    GetPerformance: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPerformanceRequest, _portfolio_service_pb2.GetPerformanceResponse]  # type: ignore[assignment]
+    """GetPerformance gives the net asset value and the returns of accounts over a period, day by day. IBKR allows it once
+    in 15 minutes; in between the last answer to the same question is given.
+    """
+    GetPerformanceAllPeriods: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.GetPerformanceAllPeriodsRequest, _portfolio_service_pb2.GetPerformanceAllPeriodsResponse]  # type: ignore[assignment]
+    """GetPerformanceAllPeriods gives the same for every period that IBKR knows. IBKR allows it once in 15 minutes."""
+    ListTransactions: _aio.UnaryUnaryMultiCallable[_portfolio_service_pb2.ListTransactionsRequest, _portfolio_service_pb2.ListTransactionsResponse]  # type: ignore[assignment]
     """ListTransactions lists the transactions of accounts in one contract. IBKR allows it once in 15 minutes."""
 
 class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -88,24 +164,24 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListAccounts(
         self,
         request: _portfolio_service_pb2.ListAccountsRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.ListAccountsRequest, _abc.Awaitable[_portfolio_service_pb2.ListAccountsResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.ListAccountsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.ListAccountsResponse, _abc.Awaitable[_portfolio_service_pb2.ListAccountsResponse]]:
         """ListAccounts lists the accounts whose positions and balances the login may see."""
 
     @_abc_1.abstractmethod
     def ListSubaccounts(
         self,
         request: _portfolio_service_pb2.ListSubaccountsRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.ListSubaccountsRequest, _abc.Awaitable[_portfolio_service_pb2.ListSubaccountsResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.ListSubaccountsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.ListSubaccountsResponse, _abc.Awaitable[_portfolio_service_pb2.ListSubaccountsResponse]]:
         """ListSubaccounts lists the accounts of an advisor, however many there are."""
 
     @_abc_1.abstractmethod
     def ListBrokerageAccounts(
         self,
         request: _portfolio_service_pb2.ListBrokerageAccountsRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.ListBrokerageAccountsRequest, _abc.Awaitable[_portfolio_service_pb2.ListBrokerageAccountsResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.ListBrokerageAccountsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.ListBrokerageAccountsResponse, _abc.Awaitable[_portfolio_service_pb2.ListBrokerageAccountsResponse]]:
         """ListBrokerageAccounts lists the accounts that the brokerage session can trade, the selected one, and what they may
         do.
         """
@@ -114,8 +190,8 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
     def SetActiveAccount(
         self,
         request: _portfolio_service_pb2.SetActiveAccountRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.SetActiveAccountRequest, _abc.Awaitable[_portfolio_service_pb2.SetActiveAccountResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.SetActiveAccountResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.SetActiveAccountResponse, _abc.Awaitable[_portfolio_service_pb2.SetActiveAccountResponse]]:
         """SetActiveAccount selects the account that the brokerage session works for by default. It holds for every program on
         the session; the server repeats it when the session is opened anew. RPCs with an account_id do not need it.
         """
@@ -124,16 +200,16 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetAccountSummary(
         self,
         request: _portfolio_service_pb2.GetAccountSummaryRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.GetAccountSummaryRequest, _abc.Awaitable[_portfolio_service_pb2.GetAccountSummaryResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.GetAccountSummaryResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.GetAccountSummaryResponse, _abc.Awaitable[_portfolio_service_pb2.GetAccountSummaryResponse]]:
         """GetAccountSummary gives the figures of an account: net liquidation, cash, margin and some hundred others."""
 
     @_abc_1.abstractmethod
     def GetBalances(
         self,
         request: _portfolio_service_pb2.GetBalancesRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.GetBalancesRequest, _abc.Awaitable[_portfolio_service_pb2.GetBalancesResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.GetBalancesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.GetBalancesResponse, _abc.Awaitable[_portfolio_service_pb2.GetBalancesResponse]]:
         """GetBalances gives available funds, balances, margins and market values, by segment and by currency, rounded to
         whole units as IBKR's own programs show them. It makes five calls to the gateway.
         """
@@ -142,24 +218,24 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetLedger(
         self,
         request: _portfolio_service_pb2.GetLedgerRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.GetLedgerRequest, _abc.Awaitable[_portfolio_service_pb2.GetLedgerResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.GetLedgerResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.GetLedgerResponse, _abc.Awaitable[_portfolio_service_pb2.GetLedgerResponse]]:
         """GetLedger gives cash and market values by currency, and over all of them in the base currency."""
 
     @_abc_1.abstractmethod
     def ListPositions(
         self,
         request: _portfolio_service_pb2.ListPositionsRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.ListPositionsRequest, _abc.Awaitable[_portfolio_service_pb2.ListPositionsResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.ListPositionsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.ListPositionsResponse, _abc.Awaitable[_portfolio_service_pb2.ListPositionsResponse]]:
         """ListPositions lists the positions of an account. The server walks IBKR's pages."""
 
     @_abc_1.abstractmethod
     def GetPosition(
         self,
         request: _portfolio_service_pb2.GetPositionRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.GetPositionRequest, _abc.Awaitable[_portfolio_service_pb2.GetPositionResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.GetPositionResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.GetPositionResponse, _abc.Awaitable[_portfolio_service_pb2.GetPositionResponse]]:
         """GetPosition gives the position in one contract, of one account or of every account that holds it; none when nobody
         does.
         """
@@ -168,40 +244,40 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListComboPositions(
         self,
         request: _portfolio_service_pb2.ListComboPositionsRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.ListComboPositionsRequest, _abc.Awaitable[_portfolio_service_pb2.ListComboPositionsResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.ListComboPositionsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.ListComboPositionsResponse, _abc.Awaitable[_portfolio_service_pb2.ListComboPositionsResponse]]:
         """ListComboPositions lists the combinations that an account holds, with their legs."""
 
     @_abc_1.abstractmethod
     def InvalidatePositions(
         self,
         request: _portfolio_service_pb2.InvalidatePositionsRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.InvalidatePositionsRequest, _abc.Awaitable[_portfolio_service_pb2.InvalidatePositionsResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.InvalidatePositionsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.InvalidatePositionsResponse, _abc.Awaitable[_portfolio_service_pb2.InvalidatePositionsResponse]]:
         """InvalidatePositions has the gateway forget its cached positions of an account, so that the next list is fresh."""
 
     @_abc_1.abstractmethod
     def GetAllocation(
         self,
         request: _portfolio_service_pb2.GetAllocationRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.GetAllocationRequest, _abc.Awaitable[_portfolio_service_pb2.GetAllocationResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.GetAllocationResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.GetAllocationResponse, _abc.Awaitable[_portfolio_service_pb2.GetAllocationResponse]]:
         """GetAllocation tells how the worth of an account, or of several, is spread over asset classes, sectors and groups."""
 
     @_abc_1.abstractmethod
     def GetPnl(
         self,
         request: _portfolio_service_pb2.GetPnlRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.GetPnlRequest, _abc.Awaitable[_portfolio_service_pb2.GetPnlResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.GetPnlResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.GetPnlResponse, _abc.Awaitable[_portfolio_service_pb2.GetPnlResponse]]:
         """GetPnl gives today's profit and loss of each account."""
 
     @_abc_1.abstractmethod
     def GetPerformance(
         self,
         request: _portfolio_service_pb2.GetPerformanceRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.GetPerformanceRequest, _abc.Awaitable[_portfolio_service_pb2.GetPerformanceResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.GetPerformanceResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.GetPerformanceResponse, _abc.Awaitable[_portfolio_service_pb2.GetPerformanceResponse]]:
         """GetPerformance gives the net asset value and the returns of accounts over a period, day by day. IBKR allows it once
         in 15 minutes; in between the last answer to the same question is given.
         """
@@ -210,16 +286,16 @@ class PortfolioServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetPerformanceAllPeriods(
         self,
         request: _portfolio_service_pb2.GetPerformanceAllPeriodsRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.GetPerformanceAllPeriodsRequest, _abc.Awaitable[_portfolio_service_pb2.GetPerformanceAllPeriodsResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.GetPerformanceAllPeriodsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.GetPerformanceAllPeriodsResponse, _abc.Awaitable[_portfolio_service_pb2.GetPerformanceAllPeriodsResponse]]:
         """GetPerformanceAllPeriods gives the same for every period that IBKR knows. IBKR allows it once in 15 minutes."""
 
     @_abc_1.abstractmethod
     def ListTransactions(
         self,
         request: _portfolio_service_pb2.ListTransactionsRequest,
-        context: _aio.ServicerContext[_portfolio_service_pb2.ListTransactionsRequest, _abc.Awaitable[_portfolio_service_pb2.ListTransactionsResponse]],
-    ) -> _abc.Awaitable[_portfolio_service_pb2.ListTransactionsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_portfolio_service_pb2.ListTransactionsResponse, _abc.Awaitable[_portfolio_service_pb2.ListTransactionsResponse]]:
         """ListTransactions lists the transactions of accounts in one contract. IBKR allows it once in 15 minutes."""
 
-def add_PortfolioServiceServicer_to_server(servicer: PortfolioServiceServicer, server: _aio.Server) -> None: ...
+def add_PortfolioServiceServicer_to_server(servicer: PortfolioServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

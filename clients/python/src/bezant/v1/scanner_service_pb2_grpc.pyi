@@ -7,7 +7,21 @@ from bezant.v1 import scanner_service_pb2 as _scanner_service_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -21,12 +35,36 @@ class ScannerServiceStub:
     (INTERNAL).
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetScannerParameters: _aio.UnaryUnaryMultiCallable[_scanner_service_pb2.GetScannerParametersRequest, _scanner_service_pb2.GetScannerParametersResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> ScannerServiceAsyncStub: ...
+    GetScannerParameters: _grpc.UnaryUnaryMultiCallable[_scanner_service_pb2.GetScannerParametersRequest, _scanner_service_pb2.GetScannerParametersResponse]
     """GetScannerParameters tells what can be scanned: instruments, locations, scans and filters. IBKR allows it once in
     15 minutes; in between the last answer is given.
     """
-    RunScan: _aio.UnaryUnaryMultiCallable[_scanner_service_pb2.RunScanRequest, _scanner_service_pb2.RunScanResponse]
+    RunScan: _grpc.UnaryUnaryMultiCallable[_scanner_service_pb2.RunScanRequest, _scanner_service_pb2.RunScanResponse]
+    """RunScan runs a scan. IBKR gives 50 contracts at most, and allows one scan a second.
+
+    Errors: SCAN_REFUSED (INVALID_ARGUMENT) when IBKR knows no such instrument, location, scan or filter.
+    """
+
+@_typing.type_check_only
+class ScannerServiceAsyncStub(ScannerServiceStub):
+    """ScannerService finds contracts by what the market does: the strongest, the most active, and so on.
+
+    Errors of every RPC: BAD_REQUEST (INVALID_ARGUMENT, naming the field), SESSION_NOT_READY, NO_SESSION
+    (FAILED_PRECONDITION), NOT_AUTHENTICATED (UNAUTHENTICATED), RATE_LIMITED (RESOURCE_EXHAUSTED), UPSTREAM_UNREACHABLE,
+    UPSTREAM_HTTP_ERROR and UPSTREAM_STATUS (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_DECODE_ERROR
+    (INTERNAL).
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetScannerParameters: _aio.UnaryUnaryMultiCallable[_scanner_service_pb2.GetScannerParametersRequest, _scanner_service_pb2.GetScannerParametersResponse]  # type: ignore[assignment]
+    """GetScannerParameters tells what can be scanned: instruments, locations, scans and filters. IBKR allows it once in
+    15 minutes; in between the last answer is given.
+    """
+    RunScan: _aio.UnaryUnaryMultiCallable[_scanner_service_pb2.RunScanRequest, _scanner_service_pb2.RunScanResponse]  # type: ignore[assignment]
     """RunScan runs a scan. IBKR gives 50 contracts at most, and allows one scan a second.
 
     Errors: SCAN_REFUSED (INVALID_ARGUMENT) when IBKR knows no such instrument, location, scan or filter.
@@ -45,8 +83,8 @@ class ScannerServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetScannerParameters(
         self,
         request: _scanner_service_pb2.GetScannerParametersRequest,
-        context: _aio.ServicerContext[_scanner_service_pb2.GetScannerParametersRequest, _abc.Awaitable[_scanner_service_pb2.GetScannerParametersResponse]],
-    ) -> _abc.Awaitable[_scanner_service_pb2.GetScannerParametersResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_scanner_service_pb2.GetScannerParametersResponse, _abc.Awaitable[_scanner_service_pb2.GetScannerParametersResponse]]:
         """GetScannerParameters tells what can be scanned: instruments, locations, scans and filters. IBKR allows it once in
         15 minutes; in between the last answer is given.
         """
@@ -55,11 +93,11 @@ class ScannerServiceServicer(metaclass=_abc_1.ABCMeta):
     def RunScan(
         self,
         request: _scanner_service_pb2.RunScanRequest,
-        context: _aio.ServicerContext[_scanner_service_pb2.RunScanRequest, _abc.Awaitable[_scanner_service_pb2.RunScanResponse]],
-    ) -> _abc.Awaitable[_scanner_service_pb2.RunScanResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_scanner_service_pb2.RunScanResponse, _abc.Awaitable[_scanner_service_pb2.RunScanResponse]]:
         """RunScan runs a scan. IBKR gives 50 contracts at most, and allows one scan a second.
 
         Errors: SCAN_REFUSED (INVALID_ARGUMENT) when IBKR knows no such instrument, location, scan or filter.
         """
 
-def add_ScannerServiceServicer_to_server(servicer: ScannerServiceServicer, server: _aio.Server) -> None: ...
+def add_ScannerServiceServicer_to_server(servicer: ScannerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

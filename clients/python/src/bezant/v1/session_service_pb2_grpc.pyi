@@ -7,7 +7,21 @@ from bezant.v1 import session_service_pb2 as _session_service_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -25,36 +39,85 @@ class SessionServiceStub:
     (FAILED_PRECONDITION), RATE_LIMITED (RESOURCE_EXHAUSTED: IBKR's limits leave no room before the deadline).
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.GetSessionRequest, _session_service_pb2.GetSessionResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> SessionServiceAsyncStub: ...
+    GetSession: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.GetSessionRequest, _session_service_pb2.GetSessionResponse]
     """GetSession gives the session as this server knows it, without asking the gateway."""
-    WatchSession: _aio.UnaryStreamMultiCallable[_session_service_pb2.WatchSessionRequest, _session_service_pb2.WatchSessionResponse]
+    WatchSession: _grpc.UnaryStreamMultiCallable[_session_service_pb2.WatchSessionRequest, _session_service_pb2.WatchSessionResponse]
     """WatchSession gives the session as it is, then again after each change, in order, and a heartbeat whenever it has been
     quiet for a while (BEZANT_SESSION_HEARTBEAT_SECS). The stream ends when the server stops. Who reads too slowly misses
     the oldest changes, never the newest.
     """
-    InitBrokerageSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.InitBrokerageSessionRequest, _session_service_pb2.InitBrokerageSessionResponse]
+    InitBrokerageSession: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.InitBrokerageSessionRequest, _session_service_pb2.InitBrokerageSessionResponse]
     """InitBrokerageSession opens a brokerage session with the login that the gateway has, and answers when orders can be
     sent. When they can be sent already it does nothing.
 
     Errors: SESSION_NOT_READY (FAILED_PRECONDITION) when it did not open; `state` and `next_action` in the details say
     what to do.
     """
-    Reauthenticate: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ReauthenticateRequest, _session_service_pb2.ReauthenticateResponse]
+    Reauthenticate: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ReauthenticateRequest, _session_service_pb2.ReauthenticateResponse]
     """Reauthenticate has the gateway authenticate its brokerage session anew. IBKR has deprecated it in favour of
     InitBrokerageSession, and it may take the session from another program that uses the login.
     """
-    ValidateSso: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ValidateSsoRequest, _session_service_pb2.ValidateSsoResponse]
+    ValidateSso: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ValidateSsoRequest, _session_service_pb2.ValidateSsoResponse]
     """ValidateSso asks the gateway whether single sign-on is valid, and until when. IBKR allows it once a minute."""
-    Tickle: _aio.UnaryUnaryMultiCallable[_session_service_pb2.TickleRequest, _session_service_pb2.TickleResponse]
+    Tickle: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.TickleRequest, _session_service_pb2.TickleResponse]
     """Tickle asks the gateway for its state at once, which also keeps the session alive; the server does so by itself. At
     most one tickle a second is sent, whoever asks. What went wrong, the session that it gives says.
     """
-    Logout: _aio.UnaryUnaryMultiCallable[_session_service_pb2.LogoutRequest, _session_service_pb2.LogoutResponse]
+    Logout: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.LogoutRequest, _session_service_pb2.LogoutResponse]
     """Logout ends single sign-on, and the brokerage session with it. From then on the server asks the gateway nothing by
     itself until somebody logs in through it or calls it.
     """
-    GetPacing: _aio.UnaryUnaryMultiCallable[_session_service_pb2.GetPacingRequest, _session_service_pb2.GetPacingResponse]
+    GetPacing: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.GetPacingRequest, _session_service_pb2.GetPacingResponse]
+    """GetPacing tells how much of IBKR's limits is left, who waits for them, and whether sending has stopped."""
+
+@_typing.type_check_only
+class SessionServiceAsyncStub(SessionServiceStub):
+    """SessionService tells whether you can trade, and if not, why and what to do about it.
+
+    An IBKR login has two layers. Single sign-on is what you get by logging in: positions, balances and reports can be read
+    with it. The brokerage session stands on top of it: orders and market data need it, and a user has one of them across
+    all of IBKR's programs. This server keeps both alive, opens the brokerage session again when it drops, and says what
+    only a human can do: log in, or end the program that competes. docs/session.md describes every state.
+
+    Errors of every RPC that asks the gateway: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED),
+    UPSTREAM_HTTP_ERROR (UNAVAILABLE), UPSTREAM_STATUS, NOT_AUTHENTICATED (UNAUTHENTICATED: log in), NO_SESSION
+    (FAILED_PRECONDITION), RATE_LIMITED (RESOURCE_EXHAUSTED: IBKR's limits leave no room before the deadline).
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.GetSessionRequest, _session_service_pb2.GetSessionResponse]  # type: ignore[assignment]
+    """GetSession gives the session as this server knows it, without asking the gateway."""
+    WatchSession: _aio.UnaryStreamMultiCallable[_session_service_pb2.WatchSessionRequest, _session_service_pb2.WatchSessionResponse]  # type: ignore[assignment]
+    """WatchSession gives the session as it is, then again after each change, in order, and a heartbeat whenever it has been
+    quiet for a while (BEZANT_SESSION_HEARTBEAT_SECS). The stream ends when the server stops. Who reads too slowly misses
+    the oldest changes, never the newest.
+    """
+    InitBrokerageSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.InitBrokerageSessionRequest, _session_service_pb2.InitBrokerageSessionResponse]  # type: ignore[assignment]
+    """InitBrokerageSession opens a brokerage session with the login that the gateway has, and answers when orders can be
+    sent. When they can be sent already it does nothing.
+
+    Errors: SESSION_NOT_READY (FAILED_PRECONDITION) when it did not open; `state` and `next_action` in the details say
+    what to do.
+    """
+    Reauthenticate: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ReauthenticateRequest, _session_service_pb2.ReauthenticateResponse]  # type: ignore[assignment]
+    """Reauthenticate has the gateway authenticate its brokerage session anew. IBKR has deprecated it in favour of
+    InitBrokerageSession, and it may take the session from another program that uses the login.
+    """
+    ValidateSso: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ValidateSsoRequest, _session_service_pb2.ValidateSsoResponse]  # type: ignore[assignment]
+    """ValidateSso asks the gateway whether single sign-on is valid, and until when. IBKR allows it once a minute."""
+    Tickle: _aio.UnaryUnaryMultiCallable[_session_service_pb2.TickleRequest, _session_service_pb2.TickleResponse]  # type: ignore[assignment]
+    """Tickle asks the gateway for its state at once, which also keeps the session alive; the server does so by itself. At
+    most one tickle a second is sent, whoever asks. What went wrong, the session that it gives says.
+    """
+    Logout: _aio.UnaryUnaryMultiCallable[_session_service_pb2.LogoutRequest, _session_service_pb2.LogoutResponse]  # type: ignore[assignment]
+    """Logout ends single sign-on, and the brokerage session with it. From then on the server asks the gateway nothing by
+    itself until somebody logs in through it or calls it.
+    """
+    GetPacing: _aio.UnaryUnaryMultiCallable[_session_service_pb2.GetPacingRequest, _session_service_pb2.GetPacingResponse]  # type: ignore[assignment]
     """GetPacing tells how much of IBKR's limits is left, who waits for them, and whether sending has stopped."""
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -74,16 +137,16 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetSession(
         self,
         request: _session_service_pb2.GetSessionRequest,
-        context: _aio.ServicerContext[_session_service_pb2.GetSessionRequest, _abc.Awaitable[_session_service_pb2.GetSessionResponse]],
-    ) -> _abc.Awaitable[_session_service_pb2.GetSessionResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_service_pb2.GetSessionResponse, _abc.Awaitable[_session_service_pb2.GetSessionResponse]]:
         """GetSession gives the session as this server knows it, without asking the gateway."""
 
     @_abc_1.abstractmethod
     def WatchSession(
         self,
         request: _session_service_pb2.WatchSessionRequest,
-        context: _aio.ServicerContext[_session_service_pb2.WatchSessionRequest, _abc.AsyncIterator[_session_service_pb2.WatchSessionResponse]],
-    ) -> _abc.AsyncIterator[_session_service_pb2.WatchSessionResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_session_service_pb2.WatchSessionResponse], _abc.AsyncIterator[_session_service_pb2.WatchSessionResponse]]:
         """WatchSession gives the session as it is, then again after each change, in order, and a heartbeat whenever it has been
         quiet for a while (BEZANT_SESSION_HEARTBEAT_SECS). The stream ends when the server stops. Who reads too slowly misses
         the oldest changes, never the newest.
@@ -93,8 +156,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
     def InitBrokerageSession(
         self,
         request: _session_service_pb2.InitBrokerageSessionRequest,
-        context: _aio.ServicerContext[_session_service_pb2.InitBrokerageSessionRequest, _abc.Awaitable[_session_service_pb2.InitBrokerageSessionResponse]],
-    ) -> _abc.Awaitable[_session_service_pb2.InitBrokerageSessionResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_service_pb2.InitBrokerageSessionResponse, _abc.Awaitable[_session_service_pb2.InitBrokerageSessionResponse]]:
         """InitBrokerageSession opens a brokerage session with the login that the gateway has, and answers when orders can be
         sent. When they can be sent already it does nothing.
 
@@ -106,8 +169,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
     def Reauthenticate(
         self,
         request: _session_service_pb2.ReauthenticateRequest,
-        context: _aio.ServicerContext[_session_service_pb2.ReauthenticateRequest, _abc.Awaitable[_session_service_pb2.ReauthenticateResponse]],
-    ) -> _abc.Awaitable[_session_service_pb2.ReauthenticateResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_service_pb2.ReauthenticateResponse, _abc.Awaitable[_session_service_pb2.ReauthenticateResponse]]:
         """Reauthenticate has the gateway authenticate its brokerage session anew. IBKR has deprecated it in favour of
         InitBrokerageSession, and it may take the session from another program that uses the login.
         """
@@ -116,16 +179,16 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
     def ValidateSso(
         self,
         request: _session_service_pb2.ValidateSsoRequest,
-        context: _aio.ServicerContext[_session_service_pb2.ValidateSsoRequest, _abc.Awaitable[_session_service_pb2.ValidateSsoResponse]],
-    ) -> _abc.Awaitable[_session_service_pb2.ValidateSsoResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_service_pb2.ValidateSsoResponse, _abc.Awaitable[_session_service_pb2.ValidateSsoResponse]]:
         """ValidateSso asks the gateway whether single sign-on is valid, and until when. IBKR allows it once a minute."""
 
     @_abc_1.abstractmethod
     def Tickle(
         self,
         request: _session_service_pb2.TickleRequest,
-        context: _aio.ServicerContext[_session_service_pb2.TickleRequest, _abc.Awaitable[_session_service_pb2.TickleResponse]],
-    ) -> _abc.Awaitable[_session_service_pb2.TickleResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_service_pb2.TickleResponse, _abc.Awaitable[_session_service_pb2.TickleResponse]]:
         """Tickle asks the gateway for its state at once, which also keeps the session alive; the server does so by itself. At
         most one tickle a second is sent, whoever asks. What went wrong, the session that it gives says.
         """
@@ -134,8 +197,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
     def Logout(
         self,
         request: _session_service_pb2.LogoutRequest,
-        context: _aio.ServicerContext[_session_service_pb2.LogoutRequest, _abc.Awaitable[_session_service_pb2.LogoutResponse]],
-    ) -> _abc.Awaitable[_session_service_pb2.LogoutResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_service_pb2.LogoutResponse, _abc.Awaitable[_session_service_pb2.LogoutResponse]]:
         """Logout ends single sign-on, and the brokerage session with it. From then on the server asks the gateway nothing by
         itself until somebody logs in through it or calls it.
         """
@@ -144,8 +207,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetPacing(
         self,
         request: _session_service_pb2.GetPacingRequest,
-        context: _aio.ServicerContext[_session_service_pb2.GetPacingRequest, _abc.Awaitable[_session_service_pb2.GetPacingResponse]],
-    ) -> _abc.Awaitable[_session_service_pb2.GetPacingResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_service_pb2.GetPacingResponse, _abc.Awaitable[_session_service_pb2.GetPacingResponse]]:
         """GetPacing tells how much of IBKR's limits is left, who waits for them, and whether sending has stopped."""
 
-def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _aio.Server) -> None: ...
+def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -8,7 +8,21 @@ from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -29,63 +43,145 @@ class SidecarServiceStub:
     that changes state).
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetHealth: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetHealthRequest, _httpbody_pb2.HttpBody]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> SidecarServiceAsyncStub: ...
+    GetHealth: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetHealthRequest, _httpbody_pb2.HttpBody]
     """GetHealth says whether the brokerage session can be used: `{"authenticated", "connected", "competing", "message"}`,
     from POST /iserver/auth/status. Absent booleans are false, an absent message is null. The gateway's answer is
     classified rather than forwarded, so besides the errors of every RPC: NO_SESSION, UPSTREAM_STATUS,
     UPSTREAM_CLIENT_ERROR, UPSTREAM_DECODE_ERROR, UPSTREAM_API_ERROR.
     """
-    ListAccounts: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListAccountsRequest, _httpbody_pb2.HttpBody]
+    ListAccounts: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListAccountsRequest, _httpbody_pb2.HttpBody]
     """ListAccounts lists the accounts of the login: GET /portfolio/accounts."""
-    GetAccountSummary: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetAccountSummaryRequest, _httpbody_pb2.HttpBody]
+    GetAccountSummary: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetAccountSummaryRequest, _httpbody_pb2.HttpBody]
     """GetAccountSummary gives an account's figures: GET /portfolio/{account_id}/summary."""
-    ListPositions: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListPositionsRequest, _httpbody_pb2.HttpBody]
+    ListPositions: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListPositionsRequest, _httpbody_pb2.HttpBody]
     """ListPositions gives one page of an account's positions: GET /portfolio/{account_id}/positions/{page}."""
-    GetLedger: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetLedgerRequest, _httpbody_pb2.HttpBody]
+    GetLedger: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetLedgerRequest, _httpbody_pb2.HttpBody]
     """GetLedger gives an account's cash and values by currency: GET /portfolio/{account_id}/ledger."""
-    ListOrders: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListOrdersRequest, _httpbody_pb2.HttpBody]
+    ListOrders: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListOrdersRequest, _httpbody_pb2.HttpBody]
     """ListOrders lists an account's live orders: GET /iserver/account/orders?accountId={account_id}. IBKR's first answer
     after a login is empty (`"snapshot": false`): ask again.
     """
-    PlaceOrders: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServicePlaceOrdersRequest, _httpbody_pb2.HttpBody]
+    PlaceOrders: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServicePlaceOrdersRequest, _httpbody_pb2.HttpBody]
     """PlaceOrders sends orders: POST /iserver/account/{account_id}/orders. The body must be JSON and is sent once, byte
     for byte, and never again: after an error that says "outcome is unknown", look at the live orders first. The answer
     may be a question that POST /v1/api/iserver/reply/{id} confirms.
     """
-    CancelOrder: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceCancelOrderRequest, _httpbody_pb2.HttpBody]
+    CancelOrder: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceCancelOrderRequest, _httpbody_pb2.HttpBody]
     """CancelOrder asks for an order's cancellation: DELETE /iserver/account/{account_id}/order/{order_id}. Sent once."""
-    SearchContracts: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceSearchContractsRequest, _httpbody_pb2.HttpBody]
+    SearchContracts: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceSearchContractsRequest, _httpbody_pb2.HttpBody]
     """SearchContracts finds contracts by symbol or company name: POST /iserver/secdef/search with
     `{"symbol", "name": false, "secType": "STK"}`.
     """
-    GetMarketSnapshot: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetMarketSnapshotRequest, _httpbody_pb2.HttpBody]
+    GetMarketSnapshot: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetMarketSnapshotRequest, _httpbody_pb2.HttpBody]
     """GetMarketSnapshot gives quotes: GET /iserver/marketdata/snapshot. IBKR's first answer for a conid has no fields yet:
     ask again.
     """
-    PollEvents: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServicePollEventsRequest, _httpbody_pb2.HttpBody]
+    PollEvents: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServicePollEventsRequest, _httpbody_pb2.HttpBody]
     """PollEvents gives the events of a topic after a cursor, `{"events", "next_cursor", "reset_epoch"}`; the next call
     passes `next_cursor` as `since`. Nothing newer is status 204 with the entry `x-bezant-cursor`.
 
     Errors: CURSOR_EXPIRED (OUT_OF_RANGE, with head_cursor and reset_epoch: start again at head_cursor - 1),
     EVENTS_DISABLED and EVENTS_SUBSCRIBE_FAILED, NOT_FOUND for an unknown topic.
     """
-    GetEventsStatus: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetEventsStatusRequest, _httpbody_pb2.HttpBody]
+    GetEventsStatus: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetEventsStatusRequest, _httpbody_pb2.HttpBody]
     """GetEventsStatus says how the capture of events is doing: connection, buffers, counters.
 
     Errors: EVENTS_DISABLED.
     """
-    ListEventHistory: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListEventHistoryRequest, _httpbody_pb2.HttpBody]
+    ListEventHistory: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListEventHistoryRequest, _httpbody_pb2.HttpBody]
     """ListEventHistory gives stored events of a topic, oldest first: `{"topic", "events", "count"}`.
 
     Errors: EVENTS_DISABLED, EVENTS_HISTORY_DISABLED, NOT_FOUND for an unknown topic.
     """
-    GetCookieJar: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetCookieJarRequest, _httpbody_pb2.HttpBody]
+    GetCookieJar: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetCookieJarRequest, _httpbody_pb2.HttpBody]
     """GetCookieJar shows which cookies of the gateway are held: names and lengths, never a value.
 
     Errors: NOT_FOUND without BEZANT_DEBUG_TOKEN, DEBUG_UNAUTHORIZED for a wrong token.
     """
-    Probe: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceProbeRequest, _httpbody_pb2.HttpBody]
+    Probe: _grpc.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceProbeRequest, _httpbody_pb2.HttpBody]
+    """Probe walks the session step by step (auth status, ssodh/init, tickle, accounts) and gives a verdict.
+
+    Errors: NOT_FOUND without BEZANT_DEBUG_TOKEN, DEBUG_UNAUTHORIZED for a wrong token.
+    """
+
+@_typing.type_check_only
+class SidecarServiceAsyncStub(SidecarServiceStub):
+    """SidecarService is the REST surface of bezant-server: one RPC for each row of its tables. Envoy serves it as REST; a
+    gRPC caller gets the same bytes.
+
+    Every answer is a google.api.HttpBody: the Client Portal Gateway's own body, byte for byte, with its content type. The
+    HTTP status is the `x-http-status` entry of the initial metadata when it is not 200, and the gateway's end-to-end
+    headers are further entries. A row makes one upstream call. Whatever the gateway answers, an error included, is such
+    an answer; the RPC itself fails only when there is no answer or when this server refuses the request. Parameters are
+    text, so that a bad one is refused by name.
+
+    Errors of every RPC: UPSTREAM_UNREACHABLE (UNAVAILABLE), UPSTREAM_TIMEOUT (DEADLINE_EXCEEDED), UPSTREAM_HTTP_ERROR
+    (UNAVAILABLE), NOT_AUTHENTICATED (UNAUTHENTICATED: the gateway redirects to its login page), BAD_REQUEST and
+    MISSING_QUERY_PARAM (INVALID_ARGUMENT), FORBIDDEN (PERMISSION_DENIED: another web site's page made a browser send a call
+    that changes state).
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetHealth: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetHealthRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """GetHealth says whether the brokerage session can be used: `{"authenticated", "connected", "competing", "message"}`,
+    from POST /iserver/auth/status. Absent booleans are false, an absent message is null. The gateway's answer is
+    classified rather than forwarded, so besides the errors of every RPC: NO_SESSION, UPSTREAM_STATUS,
+    UPSTREAM_CLIENT_ERROR, UPSTREAM_DECODE_ERROR, UPSTREAM_API_ERROR.
+    """
+    ListAccounts: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListAccountsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """ListAccounts lists the accounts of the login: GET /portfolio/accounts."""
+    GetAccountSummary: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetAccountSummaryRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """GetAccountSummary gives an account's figures: GET /portfolio/{account_id}/summary."""
+    ListPositions: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListPositionsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """ListPositions gives one page of an account's positions: GET /portfolio/{account_id}/positions/{page}."""
+    GetLedger: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetLedgerRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """GetLedger gives an account's cash and values by currency: GET /portfolio/{account_id}/ledger."""
+    ListOrders: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListOrdersRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """ListOrders lists an account's live orders: GET /iserver/account/orders?accountId={account_id}. IBKR's first answer
+    after a login is empty (`"snapshot": false`): ask again.
+    """
+    PlaceOrders: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServicePlaceOrdersRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """PlaceOrders sends orders: POST /iserver/account/{account_id}/orders. The body must be JSON and is sent once, byte
+    for byte, and never again: after an error that says "outcome is unknown", look at the live orders first. The answer
+    may be a question that POST /v1/api/iserver/reply/{id} confirms.
+    """
+    CancelOrder: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceCancelOrderRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """CancelOrder asks for an order's cancellation: DELETE /iserver/account/{account_id}/order/{order_id}. Sent once."""
+    SearchContracts: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceSearchContractsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """SearchContracts finds contracts by symbol or company name: POST /iserver/secdef/search with
+    `{"symbol", "name": false, "secType": "STK"}`.
+    """
+    GetMarketSnapshot: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetMarketSnapshotRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """GetMarketSnapshot gives quotes: GET /iserver/marketdata/snapshot. IBKR's first answer for a conid has no fields yet:
+    ask again.
+    """
+    PollEvents: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServicePollEventsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """PollEvents gives the events of a topic after a cursor, `{"events", "next_cursor", "reset_epoch"}`; the next call
+    passes `next_cursor` as `since`. Nothing newer is status 204 with the entry `x-bezant-cursor`.
+
+    Errors: CURSOR_EXPIRED (OUT_OF_RANGE, with head_cursor and reset_epoch: start again at head_cursor - 1),
+    EVENTS_DISABLED and EVENTS_SUBSCRIBE_FAILED, NOT_FOUND for an unknown topic.
+    """
+    GetEventsStatus: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetEventsStatusRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """GetEventsStatus says how the capture of events is doing: connection, buffers, counters.
+
+    Errors: EVENTS_DISABLED.
+    """
+    ListEventHistory: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceListEventHistoryRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """ListEventHistory gives stored events of a topic, oldest first: `{"topic", "events", "count"}`.
+
+    Errors: EVENTS_DISABLED, EVENTS_HISTORY_DISABLED, NOT_FOUND for an unknown topic.
+    """
+    GetCookieJar: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceGetCookieJarRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """GetCookieJar shows which cookies of the gateway are held: names and lengths, never a value.
+
+    Errors: NOT_FOUND without BEZANT_DEBUG_TOKEN, DEBUG_UNAUTHORIZED for a wrong token.
+    """
+    Probe: _aio.UnaryUnaryMultiCallable[_sidecar_service_pb2.SidecarServiceProbeRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Probe walks the session step by step (auth status, ssodh/init, tickle, accounts) and gives a verdict.
 
     Errors: NOT_FOUND without BEZANT_DEBUG_TOKEN, DEBUG_UNAUTHORIZED for a wrong token.
@@ -111,8 +207,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetHealth(
         self,
         request: _sidecar_service_pb2.SidecarServiceGetHealthRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceGetHealthRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """GetHealth says whether the brokerage session can be used: `{"authenticated", "connected", "competing", "message"}`,
         from POST /iserver/auth/status. Absent booleans are false, an absent message is null. The gateway's answer is
         classified rather than forwarded, so besides the errors of every RPC: NO_SESSION, UPSTREAM_STATUS,
@@ -123,40 +219,40 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListAccounts(
         self,
         request: _sidecar_service_pb2.SidecarServiceListAccountsRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceListAccountsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """ListAccounts lists the accounts of the login: GET /portfolio/accounts."""
 
     @_abc_1.abstractmethod
     def GetAccountSummary(
         self,
         request: _sidecar_service_pb2.SidecarServiceGetAccountSummaryRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceGetAccountSummaryRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """GetAccountSummary gives an account's figures: GET /portfolio/{account_id}/summary."""
 
     @_abc_1.abstractmethod
     def ListPositions(
         self,
         request: _sidecar_service_pb2.SidecarServiceListPositionsRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceListPositionsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """ListPositions gives one page of an account's positions: GET /portfolio/{account_id}/positions/{page}."""
 
     @_abc_1.abstractmethod
     def GetLedger(
         self,
         request: _sidecar_service_pb2.SidecarServiceGetLedgerRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceGetLedgerRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """GetLedger gives an account's cash and values by currency: GET /portfolio/{account_id}/ledger."""
 
     @_abc_1.abstractmethod
     def ListOrders(
         self,
         request: _sidecar_service_pb2.SidecarServiceListOrdersRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceListOrdersRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """ListOrders lists an account's live orders: GET /iserver/account/orders?accountId={account_id}. IBKR's first answer
         after a login is empty (`"snapshot": false`): ask again.
         """
@@ -165,8 +261,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     def PlaceOrders(
         self,
         request: _sidecar_service_pb2.SidecarServicePlaceOrdersRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServicePlaceOrdersRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """PlaceOrders sends orders: POST /iserver/account/{account_id}/orders. The body must be JSON and is sent once, byte
         for byte, and never again: after an error that says "outcome is unknown", look at the live orders first. The answer
         may be a question that POST /v1/api/iserver/reply/{id} confirms.
@@ -176,16 +272,16 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     def CancelOrder(
         self,
         request: _sidecar_service_pb2.SidecarServiceCancelOrderRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceCancelOrderRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """CancelOrder asks for an order's cancellation: DELETE /iserver/account/{account_id}/order/{order_id}. Sent once."""
 
     @_abc_1.abstractmethod
     def SearchContracts(
         self,
         request: _sidecar_service_pb2.SidecarServiceSearchContractsRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceSearchContractsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """SearchContracts finds contracts by symbol or company name: POST /iserver/secdef/search with
         `{"symbol", "name": false, "secType": "STK"}`.
         """
@@ -194,8 +290,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetMarketSnapshot(
         self,
         request: _sidecar_service_pb2.SidecarServiceGetMarketSnapshotRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceGetMarketSnapshotRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """GetMarketSnapshot gives quotes: GET /iserver/marketdata/snapshot. IBKR's first answer for a conid has no fields yet:
         ask again.
         """
@@ -204,8 +300,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     def PollEvents(
         self,
         request: _sidecar_service_pb2.SidecarServicePollEventsRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServicePollEventsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """PollEvents gives the events of a topic after a cursor, `{"events", "next_cursor", "reset_epoch"}`; the next call
         passes `next_cursor` as `since`. Nothing newer is status 204 with the entry `x-bezant-cursor`.
 
@@ -217,8 +313,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetEventsStatus(
         self,
         request: _sidecar_service_pb2.SidecarServiceGetEventsStatusRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceGetEventsStatusRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """GetEventsStatus says how the capture of events is doing: connection, buffers, counters.
 
         Errors: EVENTS_DISABLED.
@@ -228,8 +324,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListEventHistory(
         self,
         request: _sidecar_service_pb2.SidecarServiceListEventHistoryRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceListEventHistoryRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """ListEventHistory gives stored events of a topic, oldest first: `{"topic", "events", "count"}`.
 
         Errors: EVENTS_DISABLED, EVENTS_HISTORY_DISABLED, NOT_FOUND for an unknown topic.
@@ -239,8 +335,8 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetCookieJar(
         self,
         request: _sidecar_service_pb2.SidecarServiceGetCookieJarRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceGetCookieJarRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """GetCookieJar shows which cookies of the gateway are held: names and lengths, never a value.
 
         Errors: NOT_FOUND without BEZANT_DEBUG_TOKEN, DEBUG_UNAUTHORIZED for a wrong token.
@@ -250,11 +346,11 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     def Probe(
         self,
         request: _sidecar_service_pb2.SidecarServiceProbeRequest,
-        context: _aio.ServicerContext[_sidecar_service_pb2.SidecarServiceProbeRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Probe walks the session step by step (auth status, ssodh/init, tickle, accounts) and gives a verdict.
 
         Errors: NOT_FOUND without BEZANT_DEBUG_TOKEN, DEBUG_UNAUTHORIZED for a wrong token.
         """
 
-def add_SidecarServiceServicer_to_server(servicer: SidecarServiceServicer, server: _aio.Server) -> None: ...
+def add_SidecarServiceServicer_to_server(servicer: SidecarServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

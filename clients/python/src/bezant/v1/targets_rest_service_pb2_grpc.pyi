@@ -8,7 +8,21 @@ from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -20,20 +34,47 @@ class TargetOrdersRestServiceStub:
     `broker_connection_error`.
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetHealth: _aio.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceGetHealthRequest, _httpbody_pb2.HttpBody]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> TargetOrdersRestServiceAsyncStub: ...
+    GetHealth: _grpc.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceGetHealthRequest, _httpbody_pb2.HttpBody]
     """GetHealth says `{"status", "accounts": {id: tradable now}}`; the status is "ok" when an account can trade, else
     "degraded".
     """
-    PlaceOrders: _aio.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServicePlaceOrdersRequest, _httpbody_pb2.HttpBody]
+    PlaceOrders: _grpc.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServicePlaceOrdersRequest, _httpbody_pb2.HttpBody]
     """PlaceOrders is SubmitTargets: 201 with the batch."""
-    ListOrders: _aio.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceListOrdersRequest, _httpbody_pb2.HttpBody]
+    ListOrders: _grpc.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceListOrdersRequest, _httpbody_pb2.HttpBody]
     """ListOrders is ListTargetBatches."""
-    GetOrders: _aio.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceGetOrdersRequest, _httpbody_pb2.HttpBody]
+    GetOrders: _grpc.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceGetOrdersRequest, _httpbody_pb2.HttpBody]
     """GetOrders is GetTargetBatch."""
-    CancelOrders: _aio.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceCancelOrdersRequest, _httpbody_pb2.HttpBody]
+    CancelOrders: _grpc.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceCancelOrdersRequest, _httpbody_pb2.HttpBody]
     """CancelOrders is CancelTargetBatch."""
-    ListPositions: _aio.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceListPositionsRequest, _httpbody_pb2.HttpBody]
+    ListPositions: _grpc.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceListPositionsRequest, _httpbody_pb2.HttpBody]
+    """ListPositions is ListStockPositions."""
+
+@_typing.type_check_only
+class TargetOrdersRestServiceAsyncStub(TargetOrdersRestServiceStub):
+    """TargetOrdersRestService is TargetOrdersService as JSON under /api/v1, with the field names of the trading API whose
+    clients it serves. Every answer is a google.api.HttpBody of JSON. Every path but /api/v1/health needs the header
+    X-API-Key; 401 means that alone. Its errors are those of TargetOrdersService, with 500 for
+    `broker_connection_error`.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetHealth: _aio.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceGetHealthRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """GetHealth says `{"status", "accounts": {id: tradable now}}`; the status is "ok" when an account can trade, else
+    "degraded".
+    """
+    PlaceOrders: _aio.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServicePlaceOrdersRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """PlaceOrders is SubmitTargets: 201 with the batch."""
+    ListOrders: _aio.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceListOrdersRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """ListOrders is ListTargetBatches."""
+    GetOrders: _aio.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceGetOrdersRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """GetOrders is GetTargetBatch."""
+    CancelOrders: _aio.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceCancelOrdersRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """CancelOrders is CancelTargetBatch."""
+    ListPositions: _aio.UnaryUnaryMultiCallable[_targets_rest_service_pb2.TargetOrdersRestServiceListPositionsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """ListPositions is ListStockPositions."""
 
 class TargetOrdersRestServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -47,8 +88,8 @@ class TargetOrdersRestServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetHealth(
         self,
         request: _targets_rest_service_pb2.TargetOrdersRestServiceGetHealthRequest,
-        context: _aio.ServicerContext[_targets_rest_service_pb2.TargetOrdersRestServiceGetHealthRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """GetHealth says `{"status", "accounts": {id: tradable now}}`; the status is "ok" when an account can trade, else
         "degraded".
         """
@@ -57,40 +98,40 @@ class TargetOrdersRestServiceServicer(metaclass=_abc_1.ABCMeta):
     def PlaceOrders(
         self,
         request: _targets_rest_service_pb2.TargetOrdersRestServicePlaceOrdersRequest,
-        context: _aio.ServicerContext[_targets_rest_service_pb2.TargetOrdersRestServicePlaceOrdersRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """PlaceOrders is SubmitTargets: 201 with the batch."""
 
     @_abc_1.abstractmethod
     def ListOrders(
         self,
         request: _targets_rest_service_pb2.TargetOrdersRestServiceListOrdersRequest,
-        context: _aio.ServicerContext[_targets_rest_service_pb2.TargetOrdersRestServiceListOrdersRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """ListOrders is ListTargetBatches."""
 
     @_abc_1.abstractmethod
     def GetOrders(
         self,
         request: _targets_rest_service_pb2.TargetOrdersRestServiceGetOrdersRequest,
-        context: _aio.ServicerContext[_targets_rest_service_pb2.TargetOrdersRestServiceGetOrdersRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """GetOrders is GetTargetBatch."""
 
     @_abc_1.abstractmethod
     def CancelOrders(
         self,
         request: _targets_rest_service_pb2.TargetOrdersRestServiceCancelOrdersRequest,
-        context: _aio.ServicerContext[_targets_rest_service_pb2.TargetOrdersRestServiceCancelOrdersRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """CancelOrders is CancelTargetBatch."""
 
     @_abc_1.abstractmethod
     def ListPositions(
         self,
         request: _targets_rest_service_pb2.TargetOrdersRestServiceListPositionsRequest,
-        context: _aio.ServicerContext[_targets_rest_service_pb2.TargetOrdersRestServiceListPositionsRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """ListPositions is ListStockPositions."""
 
-def add_TargetOrdersRestServiceServicer_to_server(servicer: TargetOrdersRestServiceServicer, server: _aio.Server) -> None: ...
+def add_TargetOrdersRestServiceServicer_to_server(servicer: TargetOrdersRestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

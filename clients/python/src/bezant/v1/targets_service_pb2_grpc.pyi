@@ -7,7 +7,21 @@ from bezant.v1 import targets_service_pb2 as _targets_service_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -27,21 +41,57 @@ class TargetOrdersServiceStub:
     database cannot be used).
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetTargetHealth: _aio.UnaryUnaryMultiCallable[_targets_service_pb2.GetTargetHealthRequest, _targets_service_pb2.GetTargetHealthResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> TargetOrdersServiceAsyncStub: ...
+    GetTargetHealth: _grpc.UnaryUnaryMultiCallable[_targets_service_pb2.GetTargetHealthRequest, _targets_service_pb2.GetTargetHealthResponse]
     """GetTargetHealth says which accounts can trade now. It needs no key."""
-    SubmitTargets: _aio.UnaryUnaryMultiCallable[_targets_service_pb2.SubmitTargetsRequest, _targets_service_pb2.SubmitTargetsResponse]
+    SubmitTargets: _grpc.UnaryUnaryMultiCallable[_targets_service_pb2.SubmitTargetsRequest, _targets_service_pb2.SubmitTargetsResponse]
     """SubmitTargets places what is missing to the targets, and returns when each order has an outcome. What goes wrong
     with one order is told in its result, and the others go on. Batches of an account follow one another. Besides the
     errors of every RPC: IDEMPOTENCY_CONFLICT (ALREADY_EXISTS: the key was used for other targets).
     """
-    GetTargetBatch: _aio.UnaryUnaryMultiCallable[_targets_service_pb2.GetTargetBatchRequest, _targets_service_pb2.GetTargetBatchResponse]
+    GetTargetBatch: _grpc.UnaryUnaryMultiCallable[_targets_service_pb2.GetTargetBatchRequest, _targets_service_pb2.GetTargetBatchResponse]
     """GetTargetBatch gives a batch, its orders as IBKR shows them now. BATCH_NOT_FOUND (NOT_FOUND)."""
-    ListTargetBatches: _aio.UnaryUnaryMultiCallable[_targets_service_pb2.ListTargetBatchesRequest, _targets_service_pb2.ListTargetBatchesResponse]
+    ListTargetBatches: _grpc.UnaryUnaryMultiCallable[_targets_service_pb2.ListTargetBatchesRequest, _targets_service_pb2.ListTargetBatchesResponse]
     """ListTargetBatches gives the last 100 batches of all callers, the newest first."""
-    CancelTargetBatch: _aio.UnaryUnaryMultiCallable[_targets_service_pb2.CancelTargetBatchRequest, _targets_service_pb2.CancelTargetBatchResponse]
+    CancelTargetBatch: _grpc.UnaryUnaryMultiCallable[_targets_service_pb2.CancelTargetBatchRequest, _targets_service_pb2.CancelTargetBatchResponse]
     """CancelTargetBatch asks for the cancellation of the batch's open orders. BATCH_NOT_FOUND (NOT_FOUND)."""
-    ListStockPositions: _aio.UnaryUnaryMultiCallable[_targets_service_pb2.ListStockPositionsRequest, _targets_service_pb2.ListStockPositionsResponse]
+    ListStockPositions: _grpc.UnaryUnaryMultiCallable[_targets_service_pb2.ListStockPositionsRequest, _targets_service_pb2.ListStockPositionsResponse]
+    """ListStockPositions gives the stocks that an account holds, and what the account is worth."""
+
+@_typing.type_check_only
+class TargetOrdersServiceAsyncStub(TargetOrdersServiceStub):
+    """TargetOrdersService trades stocks by target: a caller says what is to be held, and the server places the difference
+    to what is held and to what working orders will bring. The same is served as JSON under /api/v1
+    (TargetOrdersRestService).
+
+    Every RPC but GetTargetHealth needs an API key in the metadata `x-api-key` (see `bezant keys`). Orders are DAY orders.
+    A live account is refused unless BEZANT_TARGET_LIVE is set. An order is sent at most once, whatever happens: a batch
+    is on disk before anything of it is sent, and after a crash orders are looked for, never sent again.
+
+    Decimals are as in Money. Errors of every RPC: UNAUTHORIZED (UNAUTHENTICATED: no such key), BAD_REQUEST
+    (INVALID_ARGUMENT, the field named; an unknown or a live account among them), BROKER_CONNECTION_ERROR (UNAVAILABLE:
+    logged out, unreachable, or no answer in time), RATE_LIMITED (RESOURCE_EXHAUSTED), STATE_UNAVAILABLE (UNAVAILABLE: the
+    database cannot be used).
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetTargetHealth: _aio.UnaryUnaryMultiCallable[_targets_service_pb2.GetTargetHealthRequest, _targets_service_pb2.GetTargetHealthResponse]  # type: ignore[assignment]
+    """GetTargetHealth says which accounts can trade now. It needs no key."""
+    SubmitTargets: _aio.UnaryUnaryMultiCallable[_targets_service_pb2.SubmitTargetsRequest, _targets_service_pb2.SubmitTargetsResponse]  # type: ignore[assignment]
+    """SubmitTargets places what is missing to the targets, and returns when each order has an outcome. What goes wrong
+    with one order is told in its result, and the others go on. Batches of an account follow one another. Besides the
+    errors of every RPC: IDEMPOTENCY_CONFLICT (ALREADY_EXISTS: the key was used for other targets).
+    """
+    GetTargetBatch: _aio.UnaryUnaryMultiCallable[_targets_service_pb2.GetTargetBatchRequest, _targets_service_pb2.GetTargetBatchResponse]  # type: ignore[assignment]
+    """GetTargetBatch gives a batch, its orders as IBKR shows them now. BATCH_NOT_FOUND (NOT_FOUND)."""
+    ListTargetBatches: _aio.UnaryUnaryMultiCallable[_targets_service_pb2.ListTargetBatchesRequest, _targets_service_pb2.ListTargetBatchesResponse]  # type: ignore[assignment]
+    """ListTargetBatches gives the last 100 batches of all callers, the newest first."""
+    CancelTargetBatch: _aio.UnaryUnaryMultiCallable[_targets_service_pb2.CancelTargetBatchRequest, _targets_service_pb2.CancelTargetBatchResponse]  # type: ignore[assignment]
+    """CancelTargetBatch asks for the cancellation of the batch's open orders. BATCH_NOT_FOUND (NOT_FOUND)."""
+    ListStockPositions: _aio.UnaryUnaryMultiCallable[_targets_service_pb2.ListStockPositionsRequest, _targets_service_pb2.ListStockPositionsResponse]  # type: ignore[assignment]
     """ListStockPositions gives the stocks that an account holds, and what the account is worth."""
 
 class TargetOrdersServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -63,16 +113,16 @@ class TargetOrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetTargetHealth(
         self,
         request: _targets_service_pb2.GetTargetHealthRequest,
-        context: _aio.ServicerContext[_targets_service_pb2.GetTargetHealthRequest, _abc.Awaitable[_targets_service_pb2.GetTargetHealthResponse]],
-    ) -> _abc.Awaitable[_targets_service_pb2.GetTargetHealthResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_targets_service_pb2.GetTargetHealthResponse, _abc.Awaitable[_targets_service_pb2.GetTargetHealthResponse]]:
         """GetTargetHealth says which accounts can trade now. It needs no key."""
 
     @_abc_1.abstractmethod
     def SubmitTargets(
         self,
         request: _targets_service_pb2.SubmitTargetsRequest,
-        context: _aio.ServicerContext[_targets_service_pb2.SubmitTargetsRequest, _abc.Awaitable[_targets_service_pb2.SubmitTargetsResponse]],
-    ) -> _abc.Awaitable[_targets_service_pb2.SubmitTargetsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_targets_service_pb2.SubmitTargetsResponse, _abc.Awaitable[_targets_service_pb2.SubmitTargetsResponse]]:
         """SubmitTargets places what is missing to the targets, and returns when each order has an outcome. What goes wrong
         with one order is told in its result, and the others go on. Batches of an account follow one another. Besides the
         errors of every RPC: IDEMPOTENCY_CONFLICT (ALREADY_EXISTS: the key was used for other targets).
@@ -82,32 +132,32 @@ class TargetOrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetTargetBatch(
         self,
         request: _targets_service_pb2.GetTargetBatchRequest,
-        context: _aio.ServicerContext[_targets_service_pb2.GetTargetBatchRequest, _abc.Awaitable[_targets_service_pb2.GetTargetBatchResponse]],
-    ) -> _abc.Awaitable[_targets_service_pb2.GetTargetBatchResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_targets_service_pb2.GetTargetBatchResponse, _abc.Awaitable[_targets_service_pb2.GetTargetBatchResponse]]:
         """GetTargetBatch gives a batch, its orders as IBKR shows them now. BATCH_NOT_FOUND (NOT_FOUND)."""
 
     @_abc_1.abstractmethod
     def ListTargetBatches(
         self,
         request: _targets_service_pb2.ListTargetBatchesRequest,
-        context: _aio.ServicerContext[_targets_service_pb2.ListTargetBatchesRequest, _abc.Awaitable[_targets_service_pb2.ListTargetBatchesResponse]],
-    ) -> _abc.Awaitable[_targets_service_pb2.ListTargetBatchesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_targets_service_pb2.ListTargetBatchesResponse, _abc.Awaitable[_targets_service_pb2.ListTargetBatchesResponse]]:
         """ListTargetBatches gives the last 100 batches of all callers, the newest first."""
 
     @_abc_1.abstractmethod
     def CancelTargetBatch(
         self,
         request: _targets_service_pb2.CancelTargetBatchRequest,
-        context: _aio.ServicerContext[_targets_service_pb2.CancelTargetBatchRequest, _abc.Awaitable[_targets_service_pb2.CancelTargetBatchResponse]],
-    ) -> _abc.Awaitable[_targets_service_pb2.CancelTargetBatchResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_targets_service_pb2.CancelTargetBatchResponse, _abc.Awaitable[_targets_service_pb2.CancelTargetBatchResponse]]:
         """CancelTargetBatch asks for the cancellation of the batch's open orders. BATCH_NOT_FOUND (NOT_FOUND)."""
 
     @_abc_1.abstractmethod
     def ListStockPositions(
         self,
         request: _targets_service_pb2.ListStockPositionsRequest,
-        context: _aio.ServicerContext[_targets_service_pb2.ListStockPositionsRequest, _abc.Awaitable[_targets_service_pb2.ListStockPositionsResponse]],
-    ) -> _abc.Awaitable[_targets_service_pb2.ListStockPositionsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_targets_service_pb2.ListStockPositionsResponse, _abc.Awaitable[_targets_service_pb2.ListStockPositionsResponse]]:
         """ListStockPositions gives the stocks that an account holds, and what the account is worth."""
 
-def add_TargetOrdersServiceServicer_to_server(servicer: TargetOrdersServiceServicer, server: _aio.Server) -> None: ...
+def add_TargetOrdersServiceServicer_to_server(servicer: TargetOrdersServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
