@@ -34,9 +34,10 @@ local function unwelcome(name, value, grpc)
   if name:sub(1, 8) == "x-envoy-" then return true end
   if name:sub(1, 9) == "x-bezant-" then return not OURS[name] end
   if grpc then return false end
-  -- A caller's grpc-timeout would be a deadline. A name in -bin promises base64, and metadata is ASCII: gRPC refuses a
-  -- call that breaks either rule.
-  return name:sub(1, 5) == "grpc-" or name:sub(-4) == "-bin" or value:find("[^ -~]") ~= nil
+  -- A caller's grpc-timeout would be a deadline. A name in -bin promises base64, HTTP lets more into a name than gRPC
+  -- does, and metadata is ASCII: gRPC refuses a call that breaks one of these rules.
+  return name:sub(1, 5) == "grpc-" or name:sub(-4) == "-bin" or name:find("[^:0-9a-z_.-]") ~= nil
+    or value:find("[^ -~]") ~= nil
 end
 
 -- Whether the transcoder would read a body as the request message, whose members win over the path: the order that a

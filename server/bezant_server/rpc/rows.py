@@ -12,7 +12,7 @@ from google.api import annotations_pb2
 
 from bezant_server.errors import BadRequest
 
-_OWN = re.compile("/(events|debug|ib|api/v1)(/.*)?")
+_OWN = re.compile("/(docs|events|debug|ib|api/v1)(/.*)?")
 
 _VERBS = ("get", "put", "post", "delete", "patch")
 _TEMPLATE_FIELD = re.compile(r"\\\{([^}]*)\\\}")

@@ -102,6 +102,7 @@ def test_a_repeated_header_keeps_its_values(edge: Edge) -> None:
         ("Grpc-Anything", "1"),
         ("Trace-Bin", "not base64 !"),
         ("Trace-Bin", "AAAA"),
+        ("X!#$%&'*+^`|~", "1"),
         ("X-Umlaut", "\xfc"),
         ("X-Utf8", "\xc3\xbc"),
     ],
