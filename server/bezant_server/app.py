@@ -11,6 +11,8 @@ from functools import partial
 
 from bezant.v1 import (
     contracts_service_pb2_grpc,
+    docs_service_pb2,
+    docs_service_pb2_grpc,
     events_service_pb2_grpc,
     gateway_service_pb2_grpc,
     historical_rest_service_pb2,
@@ -27,17 +29,24 @@ from bezant.v1 import (
     targets_rest_service_pb2_grpc,
     targets_service_pb2_grpc,
 )
+from bezant_server import config
+from bezant_server.certificates import CertificateError, CertificateStore
 from bezant_server.config import ConfigError, Settings
 from bezant_server.contracts.service import ContractsService
 from bezant_server.cpapi import tls
 from bezant_server.cpapi.client import CpapiClient, NoPacing
 from bezant_server.cpapi.jar import CookieJar
 from bezant_server.cpapi.pacing import build as pacing_build
+from bezant_server.docs import files as docs_files
+from bezant_server.docs.service import DocsService
 from bezant_server.events import build as events_build
 from bezant_server.historical.build import Historical
+from bezant_server.keys.guard import Guard
+from bezant_server.keys.keyring import KeyRing
 from bezant_server.marketdata.service import MarketDataService
 from bezant_server.orders.build import Orders
 from bezant_server.portfolio.service import PortfolioService
+from bezant_server.rpc import tls as server_tls
 from bezant_server.rpc.deadlines import default_secs
 from bezant_server.rpc.interceptor import CallInterceptor
 from bezant_server.rpc.rows import Rows
@@ -74,12 +83,14 @@ async def serve(settings: Settings) -> None:
     Raises:
         PortTakenError: an address cannot be bound.
         SocketUnusableError: Envoy's socket cannot be bound.
-        ConfigError: BEZANT_CA_FILE, BEZANT_PACING_FILE, BEZANT_PRODUCTS_PATH or BEZANT_STATE_DB_PATH cannot be used.
+        ConfigError: BEZANT_CA_FILE, BEZANT_PACING_FILE, BEZANT_PRODUCTS_PATH, BEZANT_STATE_DB_PATH or one of
+            BEZANT_TLS_* cannot be used.
     """
     try:
         context = tls.client_context(verify=settings.verify_tls, ca_file=settings.ca_file)
     except OSError as error:
         raise ConfigError(f"BEZANT_CA_FILE: cannot use {settings.ca_file}: {error}") from None
+    certificates = _certificates(settings)
     jar = CookieJar(settings.edge_cookie_prefixes)
     session = Session(settings)
     async with AsyncExitStack() as stack:
@@ -98,12 +109,14 @@ async def serve(settings: Settings) -> None:
         events = events_build.build(settings, gateway, context, on_status=session.framed)
         keeper = session.keeper(gateway, session_renewed=events.replace_socket, session_ended=events.hold_socket)
 
+        guard = Guard(KeyRing(settings.api_keys_path), everywhere=settings.require_keys, gateway=settings.gateway_url)
         server = GrpcServer(
             interceptor=CallInterceptor(
                 cors_origins=frozenset(settings.cors_origins),
                 gateway_origin=settings.gateway_url.origin,
                 quiet=_QUIET_RPCS,
                 deadline=default_secs,
+                admission=guard.admission,
             ),
             # Envoy refuses the first call over its share with the envelope, so the server's own bound is for the rest.
             max_calls=2 * settings.max_calls,
@@ -114,6 +127,7 @@ async def serve(settings: Settings) -> None:
             sidecar_service_pb2.DESCRIPTOR.services_by_name["SidecarService"],
             historical_rest_service_pb2.DESCRIPTOR.services_by_name["HistoricalRestService"],
             targets_rest_service_pb2.DESCRIPTOR.services_by_name["TargetOrdersRestService"],
+            docs_service_pb2.DESCRIPTOR.services_by_name["DocsService"],
         )
         debug = DebugPages(gateway=gateway, token=settings.debug_token)
         sidecar = SidecarService(gateway=gateway, events=events.face, debug=debug, rows=rows)
@@ -146,7 +160,9 @@ async def serve(settings: Settings) -> None:
         stack.push_async_callback(targets.aclose)
         server.add(targets_service_pb2_grpc, "TargetOrdersService", targets.service)
         server.add(targets_rest_service_pb2_grpc, "TargetOrdersRestService", targets.rest)
-        port = server.listen(settings.grpc_bind)
+        docs = DocsService(site=docs_files.read(), rows=rows)
+        server.add(docs_service_pb2_grpc, "DocsService", docs)
+        port = server.listen(settings.grpc_bind, None if certificates is None else server_tls.credentials(certificates))
         if settings.envoy_socket is not None:
             server.listen_for_envoy(settings.envoy_socket)
 
@@ -170,6 +186,14 @@ async def serve(settings: Settings) -> None:
             for task in background:
                 task.cancel()
         _log.info("stopped")
+
+
+def _certificates(settings: Settings) -> CertificateStore | None:
+    files = config.tls_files(settings)
+    try:
+        return None if files is None else CertificateStore(files)
+    except CertificateError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _stop_signal() -> asyncio.Event:

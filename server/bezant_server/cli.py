@@ -59,7 +59,7 @@ def command_line() -> argparse.ArgumentParser:
     paper.add_arguments(simulator)
     simulator.set_defaults(run=paper.run)
 
-    keyring = commands.add_parser("keys", help="add, list and remove the API keys of those who may set targets")
+    keyring = commands.add_parser("keys", help="add, list and remove the API keys of callers")
     keys.add_commands(keyring, partial(add_settings_flags, names={"BEZANT_API_KEYS_PATH"}))
     keyring.set_defaults(run=lambda parsed: keys.run(parsed, settings_from_flags))
     return parser
@@ -93,14 +93,16 @@ def _serve(parsed: argparse.Namespace) -> int:
     import uvloop  # noqa: PLC0415  the other commands do without all of this
 
     from bezant_server.app import serve  # noqa: PLC0415
+    from bezant_server.keys import exposure  # noqa: PLC0415
     from bezant_server.rpc.server import PortTakenError, SocketUnusableError  # noqa: PLC0415
 
     try:
         settings = settings_from_flags(parsed)
         if not parsed.paper:
             config.refuse_failpoint(settings)
+        settings = exposure.guarded(settings)
         logs.configure(settings.log_level, form=settings.log_format)
-        for warning in config.without_effect(settings):
+        for warning in (*config.without_effect(settings), *exposure.warnings(settings)):
             _log.warning(warning)
         uvloop.run(serve(settings))
     except config.ConfigError as error:

@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from bezant_server.addresses import BindAddress, GatewayUrl
+from bezant_server.certificates import TlsFiles
 from bezant_server.errors import InvalidBaseUrl
 from bezant_server.inputs import is_account, is_message_id
 from bezant_server.maintenance import Window, zone
@@ -168,6 +169,18 @@ class Settings(BaseSettings):
     )
     log_format: Literal["auto", "json", "text"] = _variable(
         "BEZANT_LOG_FORMAT", "auto", "json lines, or text; auto is text on a terminal"
+    )
+
+    require_keys: bool = _variable(
+        "BEZANT_REQUIRE_KEYS", False, "every call needs an API key; on by itself when listening beyond loopback"
+    )
+    insecure: bool = _variable(
+        "BEZANT_INSECURE", False, "listen beyond loopback without keys, because something else guards the port"
+    )
+    tls_cert: OptionalPath = _variable("BEZANT_TLS_CERT", None, "certificate (PEM) of both ports, which then speak TLS")
+    tls_key: OptionalPath = _variable("BEZANT_TLS_KEY", None, "its private key (PEM)")
+    tls_client_ca: OptionalPath = _variable(
+        "BEZANT_TLS_CLIENT_CA", None, "CA (PEM) that callers need a certificate of, for mutual TLS"
     )
 
     verify_tls: bool = _variable("BEZANT_VERIFY_TLS", False, "verify the gateway's certificate")
@@ -411,6 +424,23 @@ def refuse_failpoint(settings: Settings) -> None:
     """
     if settings.failpoint is not None:
         raise ConfigError("BEZANT_FAILPOINT: it is for tests on the paper gateway, and needs --paper")
+
+
+def tls_files(settings: Settings) -> TlsFiles | None:
+    """The files of TLS; None when callers are served without.
+
+    Raises:
+        ConfigError: one of them stands there without another that it needs.
+    """
+    if settings.tls_cert is None and settings.tls_key is None:
+        if settings.tls_client_ca is not None:
+            raise ConfigError("BEZANT_TLS_CLIENT_CA: mutual TLS needs BEZANT_TLS_CERT and BEZANT_TLS_KEY, too")
+        return None
+    if settings.tls_key is None:
+        raise ConfigError("BEZANT_TLS_KEY: the certificate of BEZANT_TLS_CERT needs its private key")
+    if settings.tls_cert is None:
+        raise ConfigError("BEZANT_TLS_CERT: the private key of BEZANT_TLS_KEY needs its certificate")
+    return TlsFiles(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
 
 def without_effect(settings: Settings) -> list[str]:

@@ -8,7 +8,9 @@ test holds it against this module.
     ├── BadRequest                  bad_request
     │   └── MissingQueryParam       missing_query_param
     ├── InvalidBaseUrl              invalid_base_url
-    ├── Unauthorized, Forbidden, NotFound, MethodNotAllowed, DebugUnauthorized
+    ├── Unauthorized, NotFound, MethodNotAllowed, DebugUnauthorized
+    ├── Forbidden                   forbidden
+    │   └── ScopeTooNarrow
     ├── RateLimited                 rate_limited
     ├── UpgradeRequired, BodyTooLarge, HeadersTooLarge, RequestTimeout, ServerUnavailable   (Envoy answers these)
     ├── UpstreamError               what went wrong between us and the gateway
@@ -159,11 +161,30 @@ class Unauthorized(BezantError):
 
 
 class Forbidden(BezantError):
-    """A cross-site request that would change state, or a Host that is not ours."""
+    """A cross-site request that would change state, a Host that is not ours, or a key of too narrow a scope."""
 
     code = "forbidden"
     http_status = 403
     grpc_status = StatusCode.PERMISSION_DENIED
+
+
+class ScopeTooNarrow(Forbidden):
+    """The call's API key is not good for it.
+
+    Args:
+        client: whose the key is.
+        scope: what it is good for.
+        needed: what the call asks.
+    """
+
+    def __init__(self, *, client: str, scope: str, needed: str) -> None:
+        super().__init__(
+            f"this needs an API key of the scope {needed}, and that of {client} has {scope}: `bezant keys remove` and "
+            f"`bezant keys add NAME --scope {needed}` make another",
+            fields={"scope": scope, "needed_scope": needed},
+        )
+        self.client = client
+        self.scope = scope
 
 
 class NotFound(BezantError):
@@ -528,14 +549,23 @@ class TooManyFeeds(BezantError):
 
 
 class CursorExpired(BezantError):
-    """The cursor cannot be served: older than the ring, ahead of the newest, or from before a restart."""
+    """The cursor cannot be served: older than the ring, ahead of the newest, or from before a restart.
+
+    Args:
+        message: why.
+        head_cursor: of the oldest event that is held.
+        reset_epoch: the epoch now.
+        topic: further fields, which name the topic where several are followed.
+    """
 
     code = "cursor_expired"
     http_status = 412
     grpc_status = StatusCode.OUT_OF_RANGE
 
-    def __init__(self, message: str, *, head_cursor: int, reset_epoch: int) -> None:
-        super().__init__(message, fields={"head_cursor": head_cursor, "reset_epoch": reset_epoch})
+    def __init__(
+        self, message: str, *, head_cursor: int, reset_epoch: int, topic: Mapping[str, str | int] | None = None
+    ) -> None:
+        super().__init__(message, fields={"head_cursor": head_cursor, "reset_epoch": reset_epoch, **(topic or {})})
 
 
 class SlowReader(BezantError):

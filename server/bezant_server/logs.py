@@ -1,4 +1,4 @@
-"""Logging: JSON lines for machines, readable text on a terminal, the request id on every line of a request."""
+"""Logging: JSON lines for machines, readable text on a terminal, request id and client on every line of a request."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import TextIO
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that the current task serves."""
+client: ContextVar[str] = ContextVar("client", default="")
+"""The name of the client that made it, if it needed an API key."""
 
 _ACCOUNT = re.compile(r"\b([DFIU]{1,2})[0-9]{2,7}([0-9]{3})\b")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -82,5 +84,7 @@ def _extras(record: logging.LogRecord) -> dict[str, object]:
     extras: dict[str, object] = {}
     if identity := request_id.get():
         extras["request_id"] = identity
+    if name := client.get():
+        extras["client"] = name
     extras |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
     return extras

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bezant_server.config import Settings, load, variable_name
+from bezant_server.keys import exposure
 from bezant_server.local import probe
 from tests.support.missing import tool
 from tests.support.paper import start_paper
@@ -84,6 +85,13 @@ class TestComposeFile:
             ("127.0.0.1", "8080", 8080),
             ("127.0.0.1", "50051", 50051),
         }
+
+    def test_no_key_is_needed_because_nothing_is_published_beyond_loopback(self) -> None:
+        settings = load(_service()["environment"])
+
+        assert exposure.beyond_loopback(settings)
+        assert exposure.guarded(settings) == settings
+        assert settings.require_keys is False
 
     def test_it_runs_without_privileges(self) -> None:
         service = _service()
@@ -173,7 +181,13 @@ def test_the_entrypoint_answers_outside_a_container(tmp_path: Path) -> None:
             tmp_path,
             paper=False,
             command=(str(console_script), *args),
-            env={**adapted, "IBKR_GATEWAY_URL": gateway.base_url, "BEZANT_EVENTS_DB_PATH": str(tmp_path / "events.db")},
+            env={
+                **adapted,
+                # As docker-compose.yaml has it; the image alone would ask for a key.
+                "BEZANT_INSECURE": "true",
+                "IBKR_GATEWAY_URL": gateway.base_url,
+                "BEZANT_EVENTS_DB_PATH": str(tmp_path / "events.db"),
+            },
         ) as stack,
     ):
         place = urlsplit(stack.rest_url)

@@ -22,7 +22,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from bezant_server.keys.keyring import KeyRing
+from bezant_server.keys.keyring import Client, KeyRing
+from bezant_server.keys.scopes import Scope
 from tests.support.paper import start_paper
 from tests.support.stack import COMMAND, Stack, environment, is_alive, start_stack, wait_until
 
@@ -83,8 +84,10 @@ def test_health_answers_through_envoy_with_the_paper_session(shared: Stack) -> N
 
 def test_the_banner_names_where_everything_is_and_its_commands_work(shared: Stack) -> None:
     assert shared.paper is not None
-    for place in (shared.rest_url, shared.grpc_target, shared.paper.base_url, shared.paper.control_url):
+    page = f"{shared.rest_url}/docs"
+    for place in (shared.rest_url, shared.grpc_target, shared.paper.base_url, shared.paper.control_url, page):
         assert place in shared.output
+    assert _get(shared.rest_url, "/docs")[0] == 200
     lines = [line.split("curl ")[1] for line in shared.output.splitlines() if "curl " in line]
     commands = [line.strip("'") for line in lines if not line.startswith("-H")]
     assert len(commands) == 3
@@ -359,7 +362,7 @@ def test_paper_gets_a_key_and_a_store_of_its_own(tmp_path: Path, runs: Path) -> 
         variables = Path(f"/proc/{stack.pids['server']}/environ").read_bytes().decode().split("\0")
         keys = directory / "api-keys.json"
         assert {f"BEZANT_API_KEYS_PATH={keys}", f"BEZANT_STATE_DB_PATH={directory / 'state.db'}"} <= set(variables)
-        assert KeyRing(keys).client(key) == "paper"
+        assert KeyRing(keys).client(key) == Client("paper", Scope.TRADE)
         assert keys.stat().st_mode & 0o777 == 0o600
         (ready_file,) = tmp_path.glob("*.ready")
         assert ready_file.stat().st_mode & 0o777 == 0o600

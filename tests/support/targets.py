@@ -226,7 +226,7 @@ def start_trading(
         variables: of the configuration.
     """
     keys = KeyFile(folder / "api-keys.json")
-    if _CLIENT in keys.names():
+    if _CLIENT in keys.scopes():
         keys.remove(_CLIENT)
     key = keys.add(_CLIENT)
     with start_paper(folder, *_FLAGS, *flags) as paper:

@@ -31,6 +31,7 @@ EXAMPLES: list[BezantError] = [
     errors.InvalidBaseUrl("x"),
     errors.Unauthorized("x"),
     errors.Forbidden("x"),
+    errors.ScopeTooNarrow(client="alice", scope="read", needed="trade"),
     errors.NotFound("x"),
     errors.MethodNotAllowed("x", allow=("GET", "HEAD")),
     errors.DebugUnauthorized("x"),

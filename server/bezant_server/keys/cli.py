@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from bezant_server.config import ConfigError, Settings
 from bezant_server.keys.file import KeyFile, KeysError
+from bezant_server.keys.scopes import BY_WORD, Scope
 
 _USAGE_ERROR = 2
 
@@ -22,8 +23,14 @@ def add_commands(parser: argparse.ArgumentParser, add_flags: Callable[[argparse.
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add = commands.add_parser("add", help="make a key for a new client and print it, this once")
     add.add_argument("name", metavar="NAME", help="the client's: 1 to 64 letters, digits, '.', '_' and '-'")
+    add.add_argument(
+        "--scope",
+        choices=BY_WORD,
+        default=Scope.TRADE.word,
+        help="what it is good for, each holding the one before: to read, to trade, to end the session (trade)",
+    )
     add.set_defaults(do=_add)
-    listing = commands.add_parser("list", help="print the clients, one a line")
+    listing = commands.add_parser("list", help="print the clients and their scopes, one a line")
     listing.set_defaults(do=_list)
     remove = commands.add_parser("remove", help="take a client's key away; a running server notices at once")
     remove.add_argument("name", metavar="NAME", help="the client's")
@@ -53,14 +60,14 @@ def run(parsed: argparse.Namespace, load: Callable[[argparse.Namespace], Setting
 
 
 def _add(file: KeyFile, parsed: argparse.Namespace) -> None:
-    key = file.add(parsed.name)
+    key = file.add(parsed.name, BY_WORD[parsed.scope])
     _say(f"the key of {parsed.name} follows; it is not stored, and so not shown again. Send it as X-API-Key")
     sys.stdout.write(f"{key}\n")
 
 
 def _list(file: KeyFile, parsed: argparse.Namespace) -> None:
     del parsed
-    sys.stdout.writelines(f"{name}\n" for name in file.names())
+    sys.stdout.writelines(f"{name}\t{scope.word}\n" for name, scope in file.scopes().items())
 
 
 def _remove(file: KeyFile, parsed: argparse.Namespace) -> None:

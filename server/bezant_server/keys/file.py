@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bezant_server import private_files
 from bezant_server.keys import document
+from bezant_server.keys.scopes import Scope
 
 _PREFIX = "bz_"
 _KEY_BYTES = 32
@@ -33,16 +34,16 @@ class KeyFile:
         # A symbolic link stays one: what it points to is replaced.
         self._path = Path(os.path.realpath(path))
 
-    def names(self) -> list[str]:
-        """The clients, sorted.
+    def scopes(self) -> dict[str, Scope]:
+        """The scope of each client's key, sorted by the client's name.
 
         Raises:
             KeysError: the file cannot be used.
         """
-        return sorted(self._read())
+        return {name: entry.scope for name, entry in sorted(self._read().items())}
 
-    def add(self, name: str) -> str:
-        """A new key of a new client. Nothing can tell it again: the file holds its digest.
+    def add(self, name: str, scope: Scope = Scope.TRADE) -> str:
+        """A new key of a new client, good for `scope`. Nothing can tell it again: the file holds its digest.
 
         Raises:
             KeysError: the name is none or taken, or the file cannot be used.
@@ -51,12 +52,12 @@ class KeyFile:
             raise KeysError("the name of a client is 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
         key = _PREFIX + secrets.token_urlsafe(_KEY_BYTES)
         with self._alone():
-            digests = self._read()
-            if name in digests:
+            entries = self._read()
+            if name in entries:
                 raise KeysError(f"there is a key of {name} already: for a new one, remove that first")
-            if len(digests) >= document.MOST_CLIENTS:
+            if len(entries) >= document.MOST_CLIENTS:
                 raise KeysError(f"{self._path} has {document.MOST_CLIENTS} clients already, which is the most")
-            self._write({**digests, name: document.digest(key)})
+            self._write({**entries, name: document.Entry(document.digest(key), scope)})
         return key
 
     def remove(self, name: str) -> None:
@@ -69,9 +70,9 @@ class KeyFile:
         if name not in self._read():
             raise KeysError(f"there is no key of {name!r}")
         with self._alone():
-            digests = self._read()
-            digests.pop(name, None)
-            self._write(digests)
+            entries = self._read()
+            entries.pop(name, None)
+            self._write(entries)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -86,7 +87,7 @@ class KeyFile:
         finally:
             os.close(lock)
 
-    def _read(self) -> dict[str, str]:
+    def _read(self) -> dict[str, document.Entry]:
         with self._told():
             try:
                 with self._path.open("rb") as file:
@@ -98,9 +99,9 @@ class KeyFile:
         except document.MalformedKeysError as error:
             raise KeysError(f"{self._path} is malformed: {error}") from None
 
-    def _write(self, digests: Mapping[str, str]) -> None:
+    def _write(self, entries: Mapping[str, document.Entry]) -> None:
         with self._told():
-            private_files.write(self._path, document.render(digests))
+            private_files.write(self._path, document.render(entries))
             self._settle_directory()
 
     def _settle_directory(self) -> None:

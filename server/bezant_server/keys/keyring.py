@@ -6,13 +6,23 @@ import hmac
 import logging
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from bezant_server.keys import document
+from bezant_server.keys.scopes import Scope
 
 _log = logging.getLogger(__name__)
 
 _Version = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who calls, and what its key is good for."""
+
+    name: str
+    scope: Scope
 
 
 class KeyRing:
@@ -27,20 +37,20 @@ class KeyRing:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._digests: dict[str, str] = {}
+        self._entries: dict[str, document.Entry] = {}
         self._version: _Version | None = None
         self._complaint: tuple[object, ...] = ()
         self._told_of_others = False
 
-    def client(self, key: str) -> str | None:
-        """The name of the client whose key this is; None when it is nobody's."""
+    def client(self, key: str) -> Client | None:
+        """The client whose key this is; None when it is nobody's."""
         self._refresh()
         given = document.digest(key)
         found = None
         # All of them, each in constant time: how long it takes tells nothing of how near a guess came.
-        for name, held in self._digests.items():
-            if hmac.compare_digest(held, given):
-                found = name
+        for name, entry in self._entries.items():
+            if hmac.compare_digest(entry.digest, given):
+                found = Client(name, entry.scope)
         return found
 
     def _refresh(self) -> None:
@@ -50,7 +60,7 @@ class KeyRing:
             if version != self._version:
                 # Only a file that was read is known; one that could not be opened is tried again at the next call.
                 self._version = None
-                self._digests = {}
+                self._entries = {}
                 self._read()
         except FileNotFoundError:
             self._forget()
@@ -77,7 +87,7 @@ class KeyRing:
         finally:
             os.close(descriptor)
         try:
-            self._digests = document.parse(data)
+            self._entries = document.parse(data)
         except document.MalformedKeysError as error:
             self._reject(version, str(error))
             return
@@ -86,7 +96,7 @@ class KeyRing:
         if found.st_mode & 0o077 and not self._told_of_others:
             self._told_of_others = True
             _log.warning("the file of API keys is open to other users: chmod 600", extra={"path": str(self._path)})
-        _log.info("API keys read", extra={"path": str(self._path), "clients": len(self._digests)})
+        _log.info("API keys read", extra={"path": str(self._path), "clients": len(self._entries)})
 
     def _reject(self, version: _Version, reason: str) -> None:
         self._version = version
@@ -94,7 +104,7 @@ class KeyRing:
 
     def _forget(self) -> None:
         self._version = None
-        self._digests = {}
+        self._entries = {}
 
     def _complain(self, message: str, version: _Version | None = None, reason: str = "") -> None:
         """Log what is wrong, once until the file changes."""

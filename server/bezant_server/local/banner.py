@@ -25,16 +25,23 @@ def text(plan: Plan, *, login: bool) -> str:
         rows.insert(2, ("historical data", f"{plan.ib_url}/ib/"))
     if plan.paper:
         rows.append(("paper control", plan.paper.control))
+    if not plan.settings.require_keys:
+        # A browser has no key to send with an address that is typed.
+        rows.append(("to read", f"{plan.rest_url}/docs"))
     if login:
         rows.append(("log in at", f"{plan.rest_url}{_LOGIN_PATH}"))
     title = "bezant is up, on the paper gateway: nothing here is real" if plan.paper else "bezant is up"
+    with_key = f"-H 'X-API-Key: {plan.api_key or 'KEY'}' "
+    key = with_key if plan.settings.require_keys else ""
+    curl = f"curl {_tls(plan, '--')}"
+    grpcurl = f"grpcurl {_tls(plan, '-') or '-plaintext '}{key}"
     commands = [
-        f"curl {plan.rest_url}/health",
-        f"curl {plan.rest_url}/accounts",
-        f"curl '{plan.rest_url}/events/marketdata?conid={_AAPL}&limit=1'"
+        f"{curl}{plan.rest_url}/health",
+        f"{curl}{key}{plan.rest_url}/accounts",
+        f"{curl}{key}'{plan.rest_url}/events/marketdata?conid={_AAPL}&limit=1'"
         if plan.settings.events_enabled
-        else f"grpcurl -plaintext {plan.grpc_target} list",
-        *([f"curl -H 'X-API-Key: {plan.api_key}' {plan.rest_url}/api/v1/positions"] if plan.api_key else []),
+        else f"{grpcurl}{plan.grpc_target} list",
+        *([f"{curl}{with_key}{plan.rest_url}/api/v1/positions"] if plan.api_key else []),
     ]
     return "\n".join(
         [
@@ -53,11 +60,20 @@ def text(plan: Plan, *, login: bool) -> str:
     )
 
 
+def _tls(plan: Plan, dashes: str) -> str:
+    """What a command says about certificates; which file has the authority is not known here."""
+    if plan.settings.tls_cert is None:
+        return ""
+    own = f"{dashes}cert YOURS.crt {dashes}key YOURS.key " if plan.settings.tls_client_ca else ""
+    return f"{dashes}cacert CA.crt {own}"
+
+
 def _warnings(plan: Plan) -> list[str]:
-    bind = plan.settings.bind
     warnings = []
-    if bind.is_every_address:
-        warnings += ["", f"  Listening on every address: whoever reaches port {bind.port} can trade."]
+    if plan.settings.require_keys and not plan.api_key:
+        warnings += ["", "  Every call needs an API key. bezant keys add NAME makes one."]
+    for line in plan.exposure:
+        warnings += ["", f"  {line[0].upper()}{line[1:]}."]
     if not plan.paper:
         warnings += ["", "  /health says whether the gateway answers. None at hand? bezant up --paper"]
     return warnings

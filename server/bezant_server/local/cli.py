@@ -8,6 +8,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,9 @@ def _supervise(plan: Plan, *, login: bool, ready_file: Path | None) -> int:
             private_files.write(ready_file, _announcement(plan, pids).encode())
 
     try:
-        return asyncio.run(Supervisor(plan.services, console=console).run(ready))
+        tell = partial(console.line, "bezant")
+        beside = [partial(work, tell) for work in plan.beside]
+        return asyncio.run(Supervisor(plan.services, console=console, beside=beside).run(ready))
     finally:
         console.close(within=_LAST_LINES_SECS)
         if ready_file is not None:

@@ -11,12 +11,15 @@ import yaml
 
 from bezant_server.addresses import BindAddress
 from bezant_server.config import MEBIBYTE, Settings
+from bezant_server.local import secrets
+from bezant_server.local.secrets import SecretFiles
 
 _FILES = ("envoy.yaml", "transcoding.lua", "bezant.binpb")
 LOOPBACK = "127.0.0.1"
 _LOOPBACK_NAMES = (LOOPBACK, "localhost", "[::1]")
 _CORS = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
 _HISTORICAL = "historical"
+_NAME = "bezant"
 _STREAM_IDLE_SECS = 300.0
 _REQUEST_HEADERS = (
     "content-type,x-api-key,authorization,idempotency-key,x-grpc-web,x-user-agent,grpc-timeout,x-request-id"
@@ -44,23 +47,25 @@ def config_directory() -> Path:
     raise FileNotFoundError(f"none of {packaged}, {checkout} holds {', '.join(_FILES)}")
 
 
-def render(settings: Settings, *, socket: Path) -> str:
+def render(settings: Settings, *, socket: Path, tls: SecretFiles | None = None) -> str:
     """envoy.yaml with the addresses, hosts, origins and limits of the configuration, and the port of /ib if it has one.
 
     Args:
         settings: the configuration.
         socket: the server's private Unix socket.
+        tls: where the certificates of the public listener are; None to serve without TLS.
     """
     directory = config_directory()
     document = yaml.safe_load((directory / "envoy.yaml").read_text(encoding="utf-8"))
     resources = document["static_resources"]
 
     listener = resources["listeners"][0]
+    chain = listener["filter_chains"][0]
     listener["address"]["socket_address"] = {
         "address": settings.bind.host,
         "port_value": settings.bind.port,
     }
-    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    manager = chain["filters"][0]["typed_config"]
     manager["request_timeout"] = _duration(settings.receive_timeout_secs)
     # An answer may be as late as the gateway's: the server, which knows what was asked, says so before Envoy hangs up.
     manager["stream_idle_timeout"] = _duration(max(_STREAM_IDLE_SECS, settings.request_timeout_secs + 30.0))
@@ -80,6 +85,11 @@ def render(settings: Settings, *, socket: Path) -> str:
 
     if settings.ib_server_port is not None:
         resources["listeners"].append(_of_historical_data(listener, settings.ib_server_port))
+    if tls is not None:
+        # Envoy reads no secret without a name of its own.
+        document["node"] = {"id": _NAME, "cluster": _NAME}
+        chain["transport_socket"] = secrets.transport_socket(tls)
+        chain["transport_socket_connect_timeout"] = manager["request_headers_timeout"]
 
     cluster = resources["clusters"][0]
     cluster["circuit_breakers"]["thresholds"][0]["max_requests"] = settings.max_calls

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from bezant_server import logs
 from bezant_server.addresses import BindAddress, GatewayUrl
-from bezant_server.config import Settings, without_effect
+from bezant_server.certificates import CertificateError, CertificateStore
+from bezant_server.config import ConfigError, Settings, tls_files, without_effect
+from bezant_server.keys import exposure
 from bezant_server.keys.file import KeyFile
 from bezant_server.local import environment, envoy, ports, probe
 from bezant_server.local.ports import Listener
+from bezant_server.local.secrets import Secrets
 from bezant_server.local.supervisor import Service
 
 _START_SECS = 30.0
@@ -63,6 +67,8 @@ class Plan:
         paper: None without the paper gateway.
         api_key: one for target orders on the paper gateway; None when the operator has a file of keys.
         warnings: what of the configuration does nothing.
+        exposure: what listening beyond this machine means; empty when it does not.
+        beside: what the supervisor does while they run; each is given what takes a line for the log.
     """
 
     services: tuple[Service, ...]
@@ -73,6 +79,8 @@ class Plan:
     paper: PaperUrls | None
     api_key: str | None = field(repr=False)
     warnings: tuple[str, ...]
+    exposure: tuple[str, ...]
+    beside: tuple[Callable[[Callable[[str], None]], Coroutine[Any, Any, None]], ...]
 
 
 @contextmanager
@@ -86,9 +94,11 @@ def planned(settings: Settings, paper: PaperOptions | None, directory: Path) -> 
 
     Raises:
         AddressError: an address cannot be listened on.
+        ConfigError: callers from elsewhere would need keys and there are none, or the certificates cannot be used.
         KeysError: the API key of the paper gateway cannot be stored.
     """
     warnings = tuple(without_effect(settings))
+    secrets = _secrets(settings, directory)
     listeners = [
         Listener("Envoy", settings.bind, "--bind (BEZANT_BIND)"),
         Listener("gRPC server", settings.grpc_bind, "--grpc-bind (BEZANT_GRPC_BIND)"),
@@ -132,17 +142,33 @@ def planned(settings: Settings, paper: PaperOptions | None, directory: Path) -> 
             if not has_keys:
                 api_key = KeyFile(settings.api_keys_path).add(_PAPER_CLIENT)
             services.append(_paper(paper, paper_bind, control_bind, directory))
-        services += [_server(settings, socket, on_paper=paper is not None), _envoy(settings, socket, directory)]
+        settings = exposure.guarded(settings)
+        services += [
+            _server(settings, socket, on_paper=paper is not None),
+            _envoy(settings, socket, directory, secrets),
+        ]
         yield Plan(
             services=tuple(services),
             settings=settings,
-            rest_url=f"http://{_reached_at(bind)}",
+            rest_url=f"{'http' if secrets is None else 'https'}://{_reached_at(bind)}",
             grpc_target=str(_reached_at(grpc_bind)),
             ib_url=f"http://{ib_bind}" if ib_bind else None,
             paper=urls,
             api_key=api_key,
             warnings=warnings,
+            exposure=tuple(exposure.warnings(settings)),
+            beside=() if secrets is None else (secrets.follow,),
         )
+
+
+def _secrets(settings: Settings, directory: Path) -> Secrets | None:
+    files = tls_files(settings)
+    if files is None:
+        return None
+    try:
+        return Secrets(CertificateStore(files), directory)
+    except CertificateError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _of_paper(settings: Settings, authority: BindAddress, directory: Path) -> dict[str, object]:
@@ -206,13 +232,16 @@ def _server(settings: Settings, socket: Path, *, on_paper: bool) -> Service:
     )
 
 
-def _envoy(settings: Settings, socket: Path, directory: Path) -> Service:
+def _envoy(settings: Settings, socket: Path, directory: Path, secrets: Secrets | None) -> Service:
     configuration = directory / "envoy.yaml"
-    configuration.write_text(envoy.render(settings, socket=socket), encoding="utf-8")
+    if secrets is not None:
+        secrets.write()
+    tls = None if secrets is None else secrets.files
+    configuration.write_text(envoy.render(settings, socket=socket, tls=tls), encoding="utf-8")
     address = _reached_at(settings.bind)
 
     async def healthy() -> bool:
-        return await asyncio.to_thread(probe.answers, address.host, address.port)
+        return await asyncio.to_thread(probe.answers, address.host, address.port, tls=tls is not None)
 
     return Service(
         name="envoy",

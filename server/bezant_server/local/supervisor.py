@@ -84,11 +84,23 @@ class Supervisor:
 
     Every child has a process group of its own, so that a terminal's Ctrl-C reaches this process alone, which knows the
     order in which to stop; and a leash, so that none outlives it.
+
+    Args:
+        services: in the order of their start.
+        console: takes their logs.
+        beside: what this process itself does while they run, until it is cancelled.
     """
 
-    def __init__(self, services: Sequence[Service], *, console: Console) -> None:
+    def __init__(
+        self,
+        services: Sequence[Service],
+        *,
+        console: Console,
+        beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
+    ) -> None:
         self._services = services
         self._console = console
+        self._beside = beside
         self._children: list[_Child] = []
 
     async def run(self, on_ready: Callable[[Mapping[str, int]], None]) -> int:
@@ -104,6 +116,9 @@ class Supervisor:
         interrupts = _Interrupts()
         interrupts.install()
         status = 0
+        beside = [asyncio.create_task(work()) for work in self._beside]
+        for task in beside:
+            task.add_done_callback(self._tell_failure)
         try:
             try:
                 if failure := await _unless(interrupts.first, self._work(on_ready)):
@@ -117,6 +132,8 @@ class Supervisor:
             if any(not child.ended.done() for child in self._children):
                 status = _KILLED_BY_SIGNAL + interrupts.number
         finally:
+            for task in beside:
+                task.cancel()
             await self._kill()
         return status
 
@@ -195,6 +212,10 @@ class Supervisor:
         outputs = [child.output for child in children]
         if outputs:
             await asyncio.wait(outputs, timeout=_LAST_WORDS_SECS)
+
+    def _tell_failure(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._say(f"what runs beside the services has failed: {error!r}")
 
     def _say(self, text: str) -> None:
         self._console.line("bezant", text)

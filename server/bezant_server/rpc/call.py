@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +43,7 @@ class Call:
         http: the REST request behind it, or None for a gRPC caller.
         through_envoy: whether it came over Envoy's private socket.
         peer: the caller's address and port, as Envoy or the connection tells it.
+        client: the name of the client whose API key came along; empty when none was asked for.
     """
 
     method: str
@@ -52,6 +53,17 @@ class Call:
     http: HttpRequest | None
     through_envoy: bool
     peer: str
+    client: str = ""
+
+
+Admission = Callable[[Call, Any], str]
+"""Lets a call with its request in and names its client, or raises what keeps it out; empty when nobody asks."""
+
+
+def anybody(call: Call, request: Any) -> str:
+    """The admission of an RPC that asks nothing of its callers."""
+    del call, request
+    return ""
 
 
 _current: ContextVar[Call] = ContextVar("call")

@@ -1,4 +1,4 @@
-"""The one interceptor: request id, browser guard, errors, one log line a call."""
+"""The one interceptor: request id, API keys, browser guard, errors, one log line a call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import logging
 import re
 import uuid
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -16,10 +18,10 @@ from grpc.aio import AbortError, ServerInterceptor
 
 from bezant_server import logs
 from bezant_server.cpapi import caller as callers
-from bezant_server.errors import BadRequest, BezantError, Internal
+from bezant_server.errors import BadRequest, BezantError, Internal, ScopeTooNarrow
 from bezant_server.rpc import call as calls
 from bezant_server.rpc.browser import check_origin
-from bezant_server.rpc.call import Call, Context, HttpRequest
+from bezant_server.rpc.call import Admission, Call, Context, HttpRequest, anybody
 from bezant_server.rpc.caller import caller_of
 from bezant_server.rpc.status import grpc_trailers, rest_trailers
 
@@ -28,10 +30,16 @@ _log = logging.getLogger(__name__)
 _ENVOY_PEER = "unix:"
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 _REQUEST_ID_CHARS = 128
+_ADMITTED_SECS = 5.0
 
 
 def _no_deadline(method: str) -> None:
     del method
+
+
+def _everybody(method: str) -> Admission:
+    del method
+    return anybody
 
 
 class CallInterceptor(ServerInterceptor):
@@ -42,6 +50,8 @@ class CallInterceptor(ServerInterceptor):
         gateway_origin: the gateway's own, which programs written for it may send.
         quiet: full names of RPCs whose success is logged at DEBUG only: they are polled all day.
         deadline: seconds for a caller of a unary RPC who names no deadline, by its full name.
+        admission: what lets the calls of an RPC in, by its full name; asked for once.
+        admitted_secs: so long a stream goes on before it is asked whether its caller may still have it.
     """
 
     def __init__(
@@ -51,11 +61,15 @@ class CallInterceptor(ServerInterceptor):
         gateway_origin: str,
         quiet: frozenset[str],
         deadline: Callable[[str], float | None] = _no_deadline,
+        admission: Callable[[str], Admission] = _everybody,
+        admitted_secs: float = _ADMITTED_SECS,
     ) -> None:
         self._cors_origins = cors_origins
         self._gateway_origin = gateway_origin
         self._quiet = quiet
         self._deadline = deadline
+        self._admission = admission
+        self._admitted_secs = admitted_secs
         self._handlers: dict[str, Any] = {}
 
     async def intercept_service(
@@ -73,28 +87,34 @@ class CallInterceptor(ServerInterceptor):
         return handler
 
     def _wrapped(self, method: str, handler: Any) -> Any:
+        admit = self._admission(method)
         if handler.request_streaming:
-            # Reflection alone takes a stream of requests; it has no errors of ours.
-            return handler
+            # Reflection alone takes a stream of requests.
+            return grpc.stream_stream_rpc_method_handler(
+                self._streaming(method, handler.stream_stream, admit),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._streaming(method, handler.unary_stream),
+                self._streaming(method, handler.unary_stream, admit),
                 request_deserializer=_lenient(handler.request_deserializer),
                 response_serializer=handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(method, handler.unary_unary),
+            self._unary(method, handler.unary_unary, admit),
             request_deserializer=_lenient(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
     def _unary(
-        self, method: str, behavior: Callable[[Any, Context], Awaitable[Any]]
+        self, method: str, behavior: Callable[[Any, Context], Awaitable[Any]], admit: Admission
     ) -> Callable[[Any, Context], Awaitable[Any]]:
         async def serve(request: Any, context: Context) -> Any:
             started = perf_counter()
             call = self._enter(method, context)
             try:
+                call = self._admitted(call, request, admit)
                 self._check(call, request, context)
                 self._limit(call)
                 response = await behavior(request, context)
@@ -109,15 +129,22 @@ class CallInterceptor(ServerInterceptor):
         return serve
 
     def _streaming(
-        self, method: str, behavior: Callable[[Any, Context], AsyncIterator[Any]]
+        self, method: str, behavior: Callable[[Any, Context], AsyncGenerator[Any, None]], admit: Admission
     ) -> Callable[[Any, Context], AsyncIterator[Any]]:
         async def serve(request: Any, context: Context) -> AsyncIterator[Any]:
             started = perf_counter()
             call = self._enter(method, context)
             try:
+                call = self._admitted(call, request, admit)
                 self._check(call, request, context)
-                async for response in behavior(request, context):
-                    yield response
+                admitted_until = monotonic() + self._admitted_secs
+                async with aclosing(behavior(request, context)) as responses:
+                    async for response in responses:
+                        # A key that was taken away ends what it has opened, too.
+                        if monotonic() >= admitted_until:
+                            admit(call, request)
+                            admitted_until = monotonic() + self._admitted_secs
+                        yield response
             except Exception as error:  # noqa: BLE001  nothing of ours may reach a caller undescribed
                 await self._fail(call, context, error, started)
             except CancelledError:
@@ -130,6 +157,15 @@ class CallInterceptor(ServerInterceptor):
             self._log_success(call, started)
 
         return serve
+
+    @staticmethod
+    def _admitted(call: Call, request: Any, admit: Admission) -> Call:
+        client = admit(call, request)
+        if client:
+            call = replace(call, client=client)
+            calls.enter(call)
+            logs.client.set(client)
+        return call
 
     def _check(self, call: Call, request: Any, context: Context) -> None:
         callers.enter(caller_of(call, context))
@@ -171,7 +207,9 @@ class CallInterceptor(ServerInterceptor):
             _log.log(
                 level,
                 "failed",
-                extra=_fields(call, started) | {"code": error.code, "reason": logs.shorten_accounts(error.message)},
+                extra=_fields(call, started)
+                | {"code": error.code, "reason": logs.shorten_accounts(error.message)}
+                | ({"client": error.client, "scope": error.scope} if isinstance(error, ScopeTooNarrow) else {}),
             )
         trailers = rest_trailers(error) if call.http else grpc_trailers(error)
         trailers.append(("x-request-id", call.request_id))
@@ -213,5 +251,7 @@ def _fields(call: Call, started: float) -> dict[str, object]:
         fields["peer"] = call.peer
     if call.http:
         fields |= {"http_method": call.http.method, "path": logs.shorten_accounts(call.http.path)}
+    if call.client:
+        fields["client"] = call.client
     fields["milliseconds"] = round((perf_counter() - started) * 1000, 1)
     return fields

@@ -12,8 +12,6 @@ from bezant_server.backoff import Backoff
 from bezant_server.config import ConfigError, Settings
 from bezant_server.contracts.resolving import Resolver
 from bezant_server.contracts.trading_rules import TradingRules
-from bezant_server.keys.guard import Guard
-from bezant_server.keys.keyring import KeyRing
 from bezant_server.orders.build import Orders
 from bezant_server.rpc.rows import Rows
 from bezant_server.session.keeper import SessionKeeper
@@ -94,11 +92,8 @@ class Targets:
             backoff=Backoff(minimum=_FIRST_LOOK_SECS, maximum=_LAST_LOOK_SECS, random=Random()),  # noqa: S311  jitter
             now=now,
         )
-        guard = Guard(KeyRing(settings.api_keys_path))
-        self.service = TargetOrdersService(guard=guard, accounts=accounts, batches=self._batches, holdings=holdings)
-        self.rest = TargetOrdersRestService(
-            guard=guard, accounts=accounts, batches=self._batches, holdings=holdings, rows=rows
-        )
+        self.service = TargetOrdersService(accounts=accounts, batches=self._batches, holdings=holdings)
+        self.rest = TargetOrdersRestService(accounts=accounts, batches=self._batches, holdings=holdings, rows=rows)
 
     async def run(self) -> NoReturn:
         """Finish what a crash has cut short, and look for lost orders, until cancelled."""

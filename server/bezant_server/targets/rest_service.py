@@ -12,7 +12,6 @@ from bezant.v1 import targets_rest_service_pb2 as rest_pb
 from bezant.v1 import targets_rest_service_pb2_grpc as pb_grpc
 from bezant.v1 import targets_service_pb2 as pb
 from bezant_server.errors import BadRequest
-from bezant_server.keys.guard import Guard
 from bezant_server.rpc import call as calls
 from bezant_server.rpc import rest
 from bezant_server.rpc.call import Context
@@ -32,17 +31,13 @@ class TargetOrdersRestService(pb_grpc.TargetOrdersRestServiceServicer):
     """See the proto file.
 
     Args:
-        guard: asks for an API key.
         accounts: which may be traded.
         batches: places and shows them.
         holdings: reads what is held.
         rows: what the segments of a path mean.
     """
 
-    def __init__(
-        self, *, guard: Guard, accounts: Accounts, batches: Batches, holdings: HoldingsReader, rows: Rows
-    ) -> None:
-        self._guard = guard
+    def __init__(self, *, accounts: Accounts, batches: Batches, holdings: HoldingsReader, rows: Rows) -> None:
         self._accounts = accounts
         self._batches = batches
         self._holdings = holdings
@@ -57,23 +52,20 @@ class TargetOrdersRestService(pb_grpc.TargetOrdersRestServiceServicer):
     async def PlaceOrders(
         self, request: rest_pb.TargetOrdersRestServicePlaceOrdersRequest, context: Context
     ) -> HttpBody:
-        client = self._guard.client()
         rest.parameters(request, ())
         submission = requests.from_json(request.body.data, idempotency_key=_idempotency_key())
         with broker.told():
-            batch = await self._batches.submit(submission, client)
+            batch = await self._batches.submit(submission, calls.current().client)
         return await rest.answer(
             context, {**_head(batch), "results": [_result(order) for order in batch.orders]}, status=_CREATED
         )
 
     async def ListOrders(self, request: rest_pb.TargetOrdersRestServiceListOrdersRequest, context: Context) -> HttpBody:
-        self._guard.client()
         rest.parameters(request, ())
         batches = [_head(batch, client=True) for batch in await self._batches.recent()]
         return await rest.answer(context, {"batches": batches})
 
     async def GetOrders(self, request: rest_pb.TargetOrdersRestServiceGetOrdersRequest, context: Context) -> HttpBody:
-        self._guard.client()
         rest.parameters(request, ())
         with broker.told():
             batch = await self._batches.get(rest.path_field(self._rows, request, "batch_id"))
@@ -82,7 +74,6 @@ class TargetOrdersRestService(pb_grpc.TargetOrdersRestServiceServicer):
     async def CancelOrders(
         self, request: rest_pb.TargetOrdersRestServiceCancelOrdersRequest, context: Context
     ) -> HttpBody:
-        self._guard.client()
         rest.parameters(request, ())
         batch_id = rest.path_field(self._rows, request, "batch_id")
         with broker.told():
@@ -94,7 +85,6 @@ class TargetOrdersRestService(pb_grpc.TargetOrdersRestServiceServicer):
     async def ListPositions(
         self, request: rest_pb.TargetOrdersRestServiceListPositionsRequest, context: Context
     ) -> HttpBody:
-        self._guard.client()
         account = rest.parameters(request, ("account_id",))["account_id"]
         with broker.told():
             found = await self._holdings.stocks(await self._accounts.chosen(account))

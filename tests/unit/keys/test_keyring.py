@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bezant_server.keys import document
-from bezant_server.keys.keyring import KeyRing
+from bezant_server.keys.keyring import Client, KeyRing
+from bezant_server.keys.scopes import Scope
 
 ALICE, BOB = "bz_alice-s-own", "bz_bob-s-own"
 
@@ -28,6 +29,12 @@ def write(path: Path, content: object, mode: int = 0o600) -> None:
     path.chmod(mode)
 
 
+def name(ring: KeyRing, key: str) -> str | None:
+    """Whose a key is."""
+    client = ring.client(key)
+    return None if client is None else client.name
+
+
 def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [record for record in caplog.records if record.levelno >= logging.WARNING]
 
@@ -41,10 +48,35 @@ def test_a_key_is_its_clients(path: Path) -> None:
     write(path, {"alice": digest(ALICE), "bob": digest(BOB).upper()})
     ring = KeyRing(path)
 
-    assert ring.client(ALICE) == "alice"
-    assert ring.client(BOB) == "bob"
+    assert name(ring, ALICE) == "alice"
+    assert name(ring, BOB) == "bob"
     for nobodys in ("", "alice", digest(ALICE), ALICE[:-1], f"{ALICE} ", ALICE.upper(), "\u00fc", "\0"):
         assert ring.client(nobodys) is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "scope"),
+    [
+        (digest(ALICE), Scope.TRADE),
+        ({"sha256": digest(ALICE)}, Scope.TRADE),
+        ({"sha256": digest(ALICE), "scope": "read"}, Scope.READ),
+        ({"scope": "trade", "sha256": digest(ALICE).upper()}, Scope.TRADE),
+        ({"sha256": digest(ALICE), "scope": "admin"}, Scope.ADMIN),
+    ],
+)
+def test_a_key_is_good_for_its_scope_and_without_one_to_trade(entry: object, scope: Scope, path: Path) -> None:
+    write(path, {"alice": entry, "bob": digest(BOB)})
+    ring = KeyRing(path)
+    assert ring.client(ALICE) == Client("alice", scope)
+    assert ring.client(BOB) == Client("bob", Scope.TRADE)
+
+
+def test_another_scope_counts_at_the_next_call(path: Path) -> None:
+    write(path, {"alice": digest(ALICE)})
+    ring = KeyRing(path)
+    assert ring.client(ALICE) == Client("alice", Scope.TRADE)
+    write(path, {"alice": {"sha256": digest(ALICE), "scope": "read"}})
+    assert ring.client(ALICE) == Client("alice", Scope.READ)
 
 
 @pytest.mark.parametrize("key", ["client-0", "client-4", "client-8", "nobody"])
@@ -59,28 +91,28 @@ def test_a_key_is_compared_with_every_entry(key: str, path: Path, monkeypatch: p
         return compare(held, given)
 
     monkeypatch.setattr(hmac, "compare_digest", counted)
-    assert KeyRing(path).client(key) == (None if key == "nobody" else key)
+    assert name(KeyRing(path), key) == (None if key == "nobody" else key)
     assert compared == list(clients.values())
 
 
 def test_a_change_of_the_file_counts_at_the_next_call(path: Path) -> None:
     write(path, {"alice": digest(ALICE)})
     ring = KeyRing(path)
-    assert (ring.client(ALICE), ring.client(BOB)) == ("alice", None)
+    assert (name(ring, ALICE), name(ring, BOB)) == ("alice", None)
 
     write(path, {"alice": digest(ALICE), "bob": digest(BOB)})
-    assert (ring.client(ALICE), ring.client(BOB)) == ("alice", "bob")
+    assert (name(ring, ALICE), name(ring, BOB)) == ("alice", "bob")
 
     other = path.with_name("other")
     write(other, {"bob": digest(BOB)})
     other.replace(path)
-    assert (ring.client(ALICE), ring.client(BOB)) == (None, "bob")
+    assert (name(ring, ALICE), name(ring, BOB)) == (None, "bob")
 
 
 def test_another_file_of_the_same_size_and_time_is_noticed(path: Path) -> None:
     write(path, {"alice": digest(ALICE)})
     ring = KeyRing(path)
-    assert ring.client(ALICE) == "alice"
+    assert name(ring, ALICE) == "alice"
     seen = path.stat()
 
     other = path.with_name("other")
@@ -88,7 +120,7 @@ def test_another_file_of_the_same_size_and_time_is_noticed(path: Path) -> None:
     os.utime(other, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     assert other.stat().st_size == seen.st_size
     other.replace(path)
-    assert (ring.client(ALICE), ring.client(BOB)) == (None, "alice")
+    assert (name(ring, ALICE), name(ring, BOB)) == (None, "alice")
 
 
 def test_an_unchanged_file_is_not_read_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -96,7 +128,7 @@ def test_an_unchanged_file_is_not_read_again(path: Path, caplog: pytest.LogCaptu
     ring = KeyRing(path)
     with caplog.at_level(logging.INFO, "bezant_server"):
         for _ in range(5):
-            assert ring.client(ALICE) == "alice"
+            assert name(ring, ALICE) == "alice"
     assert [record.message for record in caplog.records] == ["API keys read"]
 
 
@@ -105,16 +137,16 @@ def test_without_a_file_no_key_is_valid_and_the_log_says_once_how_to_add_one(
 ) -> None:
     ring = KeyRing(path)
     for _ in range(3):
-        assert ring.client(ALICE) is None
+        assert name(ring, ALICE) is None
     (record,) = warnings(caplog)
     assert "bezant keys add NAME" in record.message
     assert vars(record)["path"] == str(path)
 
     write(path, {"alice": digest(ALICE)})
-    assert ring.client(ALICE) == "alice"
+    assert name(ring, ALICE) == "alice"
     path.unlink()
-    assert ring.client(ALICE) is None
-    assert ring.client(ALICE) is None
+    assert name(ring, ALICE) is None
+    assert name(ring, ALICE) is None
     assert len(warnings(caplog)) == 2
 
 
@@ -130,7 +162,17 @@ MALFORMED = {
     "a short digest": json.dumps({"alice": digest(ALICE)[1:]}).encode(),
     "a long digest": json.dumps({"alice": digest(ALICE) + "0"}).encode(),
     "a number for a digest": json.dumps({"alice": 1}).encode(),
-    "an object for a digest": json.dumps({"alice": {"sha256": digest(ALICE)}}).encode(),
+    "an object without a digest": json.dumps({"alice": {"scope": "read"}}).encode(),
+    "an object with another member": json.dumps({"alice": {"sha256": digest(ALICE), "scop": "read"}}).encode(),
+    "a member twice": f'{{"alice": {{"sha256": "{digest(ALICE)}", "scope": "read", "scope": "admin"}}}}'.encode(),
+    "another scope": json.dumps({"alice": {"sha256": digest(ALICE), "scope": "write"}}).encode(),
+    "a scope in capitals": json.dumps({"alice": {"sha256": digest(ALICE), "scope": "READ"}}).encode(),
+    "a number for a scope": json.dumps({"alice": {"sha256": digest(ALICE), "scope": 1}}).encode(),
+    "no scope after all": json.dumps({"alice": {"sha256": digest(ALICE), "scope": None}}).encode(),
+    "a list for a digest": json.dumps({"alice": [digest(ALICE), "read"]}).encode(),
+    "a key twice, once with a scope": json.dumps(
+        {"alice": digest(ALICE), "bob": {"sha256": digest(ALICE), "scope": "read"}}
+    ).encode(),
     "one bad of two": json.dumps({"alice": digest(ALICE), "bob": ""}).encode(),
     "no name": json.dumps({"": digest(ALICE)}).encode(),
     "a name with a blank": json.dumps({"alice smith": digest(ALICE)}).encode(),
@@ -150,11 +192,11 @@ def test_a_malformed_file_lets_nobody_in_until_it_is_mended(
 ) -> None:
     write(path, {"alice": digest(ALICE)})
     ring = KeyRing(path)
-    assert ring.client(ALICE) == "alice"
+    assert name(ring, ALICE) == "alice"
 
     write(path, content)
     for _ in range(3):
-        assert (ring.client(ALICE), ring.client(BOB), ring.client("")) == (None, None, None)
+        assert (name(ring, ALICE), name(ring, BOB), name(ring, "")) == (None, None, None)
     (record,) = warnings(caplog)
     told = vars(record)
     assert record.message == "the file of API keys is malformed: no key is valid"
@@ -164,7 +206,7 @@ def test_a_malformed_file_lets_nobody_in_until_it_is_mended(
         assert secret not in told["reason"]
 
     write(path, {"alice": digest(ALICE)})
-    assert ring.client(ALICE) == "alice"
+    assert name(ring, ALICE) == "alice"
     assert len(warnings(caplog)) == 1
 
 
@@ -172,14 +214,14 @@ def test_each_change_to_something_malformed_is_told(path: Path, caplog: pytest.L
     ring = KeyRing(path)
     for content in (b"[", b"[[", b"[[["):
         write(path, content)
-        assert ring.client(ALICE) is None
-        assert ring.client(ALICE) is None
+        assert name(ring, ALICE) is None
+        assert name(ring, ALICE) is None
     assert len(warnings(caplog)) == 3
 
 
 def test_as_many_clients_as_there_may_be(path: Path) -> None:
     write(path, {f"{number:064}": digest(str(number)) for number in range(document.MOST_CLIENTS)})
-    assert KeyRing(path).client("17") == f"{17:064}"
+    assert name(KeyRing(path), "17") == f"{17:064}"
 
 
 @pytest.mark.parametrize("kind", ["directory", "pipe", "loop", "below a file"])
@@ -202,7 +244,7 @@ def test_what_is_no_readable_file_lets_nobody_in_until_it_is(
     ring = KeyRing(path)
     open_files = len([*Path("/proc/self/fd").iterdir()])
     for _ in range(3):
-        assert ring.client(ALICE) is None
+        assert name(ring, ALICE) is None
     assert len([*Path("/proc/self/fd").iterdir()]) == open_files
     (record,) = warnings(caplog)
     assert vars(record)["path"] == str(path)
@@ -216,7 +258,7 @@ def test_what_is_no_readable_file_lets_nobody_in_until_it_is(
     else:
         path.unlink()
     write(path, {"alice": digest(ALICE)})
-    assert ring.client(ALICE) == "alice"
+    assert name(ring, ALICE) == "alice"
 
 
 @pytest.mark.parametrize(("mode", "told"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1), (0o620, 1)])
@@ -225,10 +267,10 @@ def test_a_file_that_others_can_read_is_told_once(
 ) -> None:
     write(path, {"alice": digest(ALICE)}, mode)
     ring = KeyRing(path)
-    assert ring.client(ALICE) == "alice"
+    assert name(ring, ALICE) == "alice"
     path.unlink()
     write(path, {"bob": digest(BOB)}, mode)
-    assert ring.client(BOB) == "bob"
+    assert name(ring, BOB) == "bob"
     assert [record.message for record in warnings(caplog)] == [
         "the file of API keys is open to other users: chmod 600"
     ] * told

@@ -8,6 +8,7 @@ import yaml
 
 from bezant_server import config
 from bezant_server.local import envoy
+from bezant_server.local.secrets import SecretFiles
 
 
 @pytest.mark.parametrize(("request_timeout", "idle"), [("30", 300), ("270", 300), ("900", 930)])
@@ -33,6 +34,23 @@ def _manager(listener: dict[str, Any]) -> dict[str, Any]:
 
 def test_historical_data_has_no_port_of_its_own_unless_it_is_given_one(tmp_path: Path) -> None:
     assert [listener["name"] for listener in _listeners({}, tmp_path)] == ["public"]
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_tls_is_of_the_public_listener_alone(mutual: bool, tmp_path: Path) -> None:
+    secrets = SecretFiles(tmp_path / "certificate.json", tmp_path / "client_ca.json" if mutual else None)
+    settings = config.load({"IB_SERVER_PORT": "3001"})
+    document = yaml.safe_load(envoy.render(settings, socket=tmp_path / "server.sock", tls=secrets))
+    public, historical = document["static_resources"]["listeners"]
+
+    assert "transport_socket" not in historical["filter_chains"][0]
+    tls = public["filter_chains"][0]["transport_socket"]["typed_config"]
+    assert tls["require_client_certificate"] is mutual
+    common = tls["common_tls_context"]
+    assert common["alpn_protocols"] == ["h2", "http/1.1"]
+    (own,) = common["tls_certificate_sds_secret_configs"]
+    assert own["sds_config"]["path_config_source"] == {"path": str(secrets.certificate)}
+    assert ("validation_context_sds_secret_config" in common) is mutual
 
 
 def test_the_port_of_historical_data_differs_in_its_address_and_its_routes_alone(tmp_path: Path) -> None:

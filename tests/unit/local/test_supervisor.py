@@ -168,3 +168,41 @@ async def test_a_stream_that_broke_is_survived() -> None:
         console.close(within=10)
 
     assert threading.active_count() == threads
+
+
+async def test_work_beside_goes_on_until_the_services_end_and_no_longer(log: Path) -> None:
+    seen: list[str] = []
+    at_work = asyncio.Event()
+
+    async def beside() -> None:
+        seen.append("began")
+        at_work.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("ended")
+
+    async def while_it_works() -> bool:
+        return at_work.is_set()
+
+    service = _service("one", "pass", healthy=while_it_works)
+    with log.open("wb") as stream:
+        console = Console(stream)
+        status = await Supervisor([service], console=console, beside=[beside]).run(lambda _: None)
+        console.close(within=10)
+    assert (status, seen) == (1, ["began", "ended"])
+
+
+async def test_work_beside_that_fails_takes_nothing_with_it(log: Path) -> None:
+    async def beside() -> None:
+        raise OSError("no room")
+
+    async def later() -> bool:
+        return "beside" in _text(log)
+
+    service = _service("one", "pass", healthy=later)
+    with log.open("wb") as stream:
+        console = Console(stream)
+        await Supervisor([service], console=console, beside=[beside]).run(lambda _: None)
+        console.close(within=10)
+    assert "no room" in _text(log)
