@@ -33,12 +33,12 @@ async def raw(channel: grpc.aio.Channel, rpc: str, request: bytes) -> bytes:
 
 
 @pytest.fixture
-def forward(channel: grpc.aio.Channel) -> gateway_service_pb2_grpc.GatewayServiceStub:
+def forward(channel: grpc.aio.Channel) -> gateway_service_pb2_grpc.GatewayServiceAsyncStub:
     return gateway_service_pb2_grpc.GatewayServiceStub(channel)
 
 
 @pytest.fixture
-def sidecar(channel: grpc.aio.Channel) -> sidecar_service_pb2_grpc.SidecarServiceStub:
+def sidecar(channel: grpc.aio.Channel) -> sidecar_service_pb2_grpc.SidecarServiceAsyncStub:
     return sidecar_service_pb2_grpc.SidecarServiceStub(channel)
 
 
@@ -94,7 +94,9 @@ class TestHealth:
 
 
 class TestForward:
-    async def test_a_call(self, forward: gateway_service_pb2_grpc.GatewayServiceStub, gateway: ScriptedGateway) -> None:
+    async def test_a_call(
+        self, forward: gateway_service_pb2_grpc.GatewayServiceAsyncStub, gateway: ScriptedGateway
+    ) -> None:
         gateway.on(
             "POST",
             "/v1/api/iserver/x",
@@ -130,7 +132,7 @@ class TestForward:
 
     @pytest.mark.parametrize("status", [204, 302, 401, 404, 429, 500, 503])
     async def test_any_status_is_an_answer(
-        self, forward: gateway_service_pb2_grpc.GatewayServiceStub, gateway: ScriptedGateway, status: int
+        self, forward: gateway_service_pb2_grpc.GatewayServiceAsyncStub, gateway: ScriptedGateway, status: int
     ) -> None:
         gateway.on("GET", "/x", answer(status, headers=(("Location", "/sso/Login"),)))
         response = await forward.Forward(gateway_pb.ForwardRequest(method="GET", path="/x"))
@@ -138,7 +140,7 @@ class TestForward:
 
     @pytest.mark.parametrize("method", ["", "TRACE", "CONNECT", "PROPFIND", "GET ", "GET\r\n", "ﬀ"])
     async def test_a_method_that_is_not_served(
-        self, forward: gateway_service_pb2_grpc.GatewayServiceStub, gateway: ScriptedGateway, method: str
+        self, forward: gateway_service_pb2_grpc.GatewayServiceAsyncStub, gateway: ScriptedGateway, method: str
     ) -> None:
         with pytest.raises(AioRpcError) as caught:
             await forward.Forward(gateway_pb.ForwardRequest(method=method, path="/x"))
@@ -150,7 +152,7 @@ class TestForward:
         "path", ["", "x", "https://evil.example/", "/a b", "/a\r\nx: y", "/é", "/\x7f", "/a#b", "/" + "a" * 70_000]
     )
     async def test_a_path_that_cannot_be_sent(
-        self, forward: gateway_service_pb2_grpc.GatewayServiceStub, gateway: ScriptedGateway, path: str
+        self, forward: gateway_service_pb2_grpc.GatewayServiceAsyncStub, gateway: ScriptedGateway, path: str
     ) -> None:
         with pytest.raises(AioRpcError) as caught:
             await forward.Forward(gateway_pb.ForwardRequest(method="GET", path=path))
@@ -160,7 +162,7 @@ class TestForward:
 
     @pytest.mark.parametrize("content_type", ["a\r\nx: y", "é", "\x00", "x" * 5000])
     async def test_a_content_type_that_cannot_be_sent(
-        self, forward: gateway_service_pb2_grpc.GatewayServiceStub, gateway: ScriptedGateway, content_type: str
+        self, forward: gateway_service_pb2_grpc.GatewayServiceAsyncStub, gateway: ScriptedGateway, content_type: str
     ) -> None:
         request = gateway_pb.ForwardRequest(method="POST", path="/x", content_type=content_type, body=b"x")
         with pytest.raises(AioRpcError) as caught:
@@ -170,7 +172,7 @@ class TestForward:
         assert gateway.arrivals == []
 
     async def test_a_change_is_sent_once(
-        self, forward: gateway_service_pb2_grpc.GatewayServiceStub, gateway: ScriptedGateway
+        self, forward: gateway_service_pb2_grpc.GatewayServiceAsyncStub, gateway: ScriptedGateway
     ) -> None:
         gateway.on("POST", "/v1/api/order", CLOSE)
         with pytest.raises(AioRpcError, match="outcome is unknown") as caught:
@@ -179,7 +181,7 @@ class TestForward:
         assert len(gateway.arrivals) == 1
 
     async def test_large_bodies_both_ways(
-        self, forward: gateway_service_pb2_grpc.GatewayServiceStub, gateway: ScriptedGateway
+        self, forward: gateway_service_pb2_grpc.GatewayServiceAsyncStub, gateway: ScriptedGateway
     ) -> None:
         large = bytes(range(256)) * (24 * 4096)
         gateway.on("POST", "/x", answer(200, large))
@@ -189,7 +191,7 @@ class TestForward:
         assert gateway.arrivals[0].body == request.body
 
     async def test_a_request_that_is_too_large(
-        self, forward: gateway_service_pb2_grpc.GatewayServiceStub, gateway: ScriptedGateway
+        self, forward: gateway_service_pb2_grpc.GatewayServiceAsyncStub, gateway: ScriptedGateway
     ) -> None:
         with pytest.raises(AioRpcError) as caught:
             await forward.Forward(gateway_pb.ForwardRequest(method="POST", path="/x", body=bytes(12 * 1024 * 1024)))
@@ -198,7 +200,7 @@ class TestForward:
 
     @pytest.mark.parametrize("rpc", ["ForwardRead", "ForwardWrite"])
     async def test_envoys_rpcs_are_not_for_programs(
-        self, forward: gateway_service_pb2_grpc.GatewayServiceStub, gateway: ScriptedGateway, rpc: str
+        self, forward: gateway_service_pb2_grpc.GatewayServiceAsyncStub, gateway: ScriptedGateway, rpc: str
     ) -> None:
         request: Any = getattr(gateway_pb, f"{rpc}Request")()
         forged = (("x-envoy-original-path", "/v1/api/x"), ("x-envoy-original-method", "POST"))
@@ -209,7 +211,9 @@ class TestForward:
 
 
 class TestSidecar:
-    async def test_health(self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub, gateway: ScriptedGateway) -> None:
+    async def test_health(
+        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceAsyncStub, gateway: ScriptedGateway
+    ) -> None:
         gateway.on("POST", "/v1/api/iserver/auth/status", json_answer({"authenticated": True, "connected": True}))
         response = await sidecar.GetHealth(sidecar_pb.SidecarServiceGetHealthRequest())
         assert response.content_type == "application/json"
@@ -221,7 +225,7 @@ class TestSidecar:
         }
 
     async def test_bytes_status_and_headers(
-        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub, gateway: ScriptedGateway
+        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceAsyncStub, gateway: ScriptedGateway
     ) -> None:
         body = b'[ {"conid":265598,"conid":1, "x":1.10} ]'
         gateway.on("GET", "/v1/api/portfolio/accounts", answer(429, body, headers=(("Retry-After", "5"),)))
@@ -233,7 +237,7 @@ class TestSidecar:
         assert (initial["x-http-status"], initial["retry-after"]) == ("429", "5")
 
     async def test_an_error_names_the_field(
-        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub, gateway: ScriptedGateway
+        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceAsyncStub, gateway: ScriptedGateway
     ) -> None:
         with pytest.raises(AioRpcError) as caught:
             await sidecar.ListPositions(sidecar_pb.SidecarServiceListPositionsRequest(account_id="DU1", page="two"))
@@ -242,7 +246,7 @@ class TestSidecar:
         assert gateway.arrivals == []
 
     async def test_rest_trailers_are_not_for_programs(
-        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub
+        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceAsyncStub
     ) -> None:
         forged = (("x-envoy-original-path", "/market/snapshot"), ("x-envoy-original-method", "GET"))
         with pytest.raises(AioRpcError) as caught:
@@ -258,7 +262,7 @@ class TestMetadata:
     @pytest.mark.parametrize("succeeds", [True, False])
     async def test_a_given_request_id_comes_back(
         self,
-        sidecar: sidecar_service_pb2_grpc.SidecarServiceStub,
+        sidecar: sidecar_service_pb2_grpc.SidecarServiceAsyncStub,
         gateway: ScriptedGateway,
         edge: Edge,
         succeeds: bool,
@@ -270,7 +274,7 @@ class TestMetadata:
         assert edge.wait_for_log(request_id=given)
 
     async def test_a_request_id_is_made(
-        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub, gateway: ScriptedGateway
+        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceAsyncStub, gateway: ScriptedGateway
     ) -> None:
         call = sidecar.GetHealth(sidecar_pb.SidecarServiceGetHealthRequest())
         (made,) = self.request_ids(tuple(await call.trailing_metadata()))
@@ -278,26 +282,26 @@ class TestMetadata:
 
     @pytest.mark.parametrize(("odd", "kept"), [("with blank", "with blank"), ("x" * 129, "x" * 128)])
     async def test_an_odd_request_id_is_kept_up_to_128_characters(
-        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub, odd: str, kept: str
+        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceAsyncStub, odd: str, kept: str
     ) -> None:
         call = sidecar.GetHealth(sidecar_pb.SidecarServiceGetHealthRequest(), metadata=(("x-request-id", odd),))
         assert self.request_ids(tuple(await call.trailing_metadata())) == [kept]
 
     async def test_metadata_near_60_kilobytes(
-        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub, gateway: ScriptedGateway
+        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceAsyncStub, gateway: ScriptedGateway
     ) -> None:
         gateway.on("POST", "/v1/api/iserver/auth/status", json_answer({}))
         await sidecar.GetHealth(sidecar_pb.SidecarServiceGetHealthRequest(), metadata=(("x-large", "x" * 59_000),))
 
     async def test_large_headers_of_the_gateway(
-        self, forward: gateway_service_pb2_grpc.GatewayServiceStub, gateway: ScriptedGateway
+        self, forward: gateway_service_pb2_grpc.GatewayServiceAsyncStub, gateway: ScriptedGateway
     ) -> None:
         gateway.on("GET", "/x", answer(200, headers=(("X-Large", "x" * 50_000),)))
         response = await forward.Forward(gateway_pb.ForwardRequest(method="GET", path="/x"))
         assert response.headers[0].value == "x" * 50_000
 
     async def test_a_large_error_arrives(
-        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceStub, gateway: ScriptedGateway
+        self, sidecar: sidecar_service_pb2_grpc.SidecarServiceAsyncStub, gateway: ScriptedGateway
     ) -> None:
         """The gateway's own text is quoted, and must not burst the trailers."""
         gateway.on(
