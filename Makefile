@@ -28,8 +28,10 @@ lint: setup-dev ## ruff, mypy, buf, shellcheck, freshness of generated code
 format: setup-dev ## format everything
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only --quiet . && $(BIN)/buf format -w proto
 
-generate: setup-dev ## make the stubs, Envoy's descriptor set and docs/configuration.md
+generate: setup-dev ## make what is made from proto/ (stubs, Envoy's descriptor set, docs) and from the settings
 	@$(BIN)/python scripts/generate.py
+	@$(BIN)/python -m scripts.openapi
+	@$(BIN)/python -m scripts.reference
 	@$(BIN)/python scripts/document_configuration.py
 
 lock: setup-dev ## pin the requirements anew, with hashes
@@ -42,4 +44,5 @@ bench: setup-dev ## measure against a do-nothing handler and the bare gateway
 	@$(BIN)/python -m bench.under_limits
 
 clean: ## remove what set-up and runs made
-	rm -rf $(VENV) .run third_party
+	rm -rf $(VENV) .run third_party clients/java/target
+	cd clients/typescript && rm -rf node_modules dist build src/gen examples/browser/dist
