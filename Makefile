@@ -32,7 +32,7 @@ generate: setup-dev ## make what is made from proto/ (stubs, Envoy's descriptor 
 	@$(BIN)/python scripts/generate.py
 	@$(BIN)/python -m scripts.openapi
 	@$(BIN)/python -m scripts.reference
-	@$(BIN)/python scripts/document_configuration.py
+	@$(BIN)/python -m scripts.document_configuration
 
 lock: setup-dev ## pin the requirements anew, with hashes
 	@scripts/lock.sh

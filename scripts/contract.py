@@ -19,11 +19,11 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts.committed import ROOT
+
 PACKAGE = "bezant.v1"
 
 _BUF = Path(sys.executable).parent / "buf"
-_VERBS = ("get", "put", "post", "delete", "patch")
 # Field numbers of FileDescriptorProto, DescriptorProto and so on, of which a comment's place is made.
 _MESSAGES, _ENUMS, _SERVICES = 4, 5, 6
 _FIELDS, _NESTED_MESSAGES, _NESTED_ENUMS, _ONEOFS = 2, 3, 4, 8
@@ -64,17 +64,6 @@ def read() -> Contract:
         )
     )
     return Contract(files, {name: text for file in files for name, text in _comments(file)})
-
-
-def bindings(method: MethodDescriptorProto) -> Iterator[tuple[str, str]]:
-    """The HTTP methods and path templates of an RPC."""
-    rule: Any = method.options.Extensions[annotations_pb2.http]
-    for each in (rule, *rule.additional_bindings):
-        kind = each.WhichOneof("pattern")
-        if kind in _VERBS:
-            yield kind.upper(), getattr(each, kind)
-        elif kind == "custom":
-            yield each.custom.kind, each.custom.path
 
 
 def has_body(method: MethodDescriptorProto) -> bool:

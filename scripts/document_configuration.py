@@ -1,20 +1,20 @@
 """Makes docs/configuration.md from the configuration's own declaration.
 
-python scripts/document_configuration.py           write it
-python scripts/document_configuration.py --check   fail if what is committed differs from what would be written
+python -m scripts.document_configuration           write it
+python -m scripts.document_configuration --check   fail if what is committed differs from what would be written
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
 from bezant_server import config
 from bezant_server.cli import default_text, flag_name
+from scripts.committed import ROOT, write_or_check
 
-TARGET = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
+TARGET = ROOT / "docs" / "configuration.md"
 PREAMBLE = """\
 <!-- Made by scripts/document_configuration.py from server/bezant_server/config.py. -->
 
@@ -33,14 +33,7 @@ start with exit status 2 and a message that names the variable.
 
 
 def main() -> int:
-    text = render()
-    if sys.argv[1:] != ["--check"]:
-        TARGET.write_text(text, encoding="utf-8")
-        return 0
-    if TARGET.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"docs/{TARGET.name} is stale: run make generate", file=sys.stderr)
-    return 1
+    return write_or_check(TARGET, render())
 
 
 def render() -> str:

@@ -19,7 +19,7 @@ step "mypy" "$bin/mypy" --no-error-summary
 step "generated code is fresh" "$bin/python" scripts/generate.py --check
 step "the OpenAPI document is fresh" "$bin/python" -m scripts.openapi --check
 step "the reference is fresh" "$bin/python" -m scripts.reference --check
-step "docs/configuration.md is fresh" "$bin/python" scripts/document_configuration.py --check
+step "docs/configuration.md is fresh" "$bin/python" -m scripts.document_configuration --check
 step "buf lint" "$bin/buf" lint
 step "buf format" "$bin/buf" format --diff --exit-code proto
 # What was released. After a release: buf build proto --exclude-source-info --output proto/baseline.binpb

@@ -23,8 +23,10 @@ from bezant_server import errors
 from bezant_server.errors import BezantError
 from bezant_server.keys import scopes
 from bezant_server.keys.scopes import OPEN, Scope
+from bezant_server.rpc.rows import bindings
 from scripts import contract
-from scripts.contract import PACKAGE, ROOT, Contract
+from scripts.committed import ROOT, write_or_check
+from scripts.contract import PACKAGE, Contract
 
 SOURCES = ROOT / "openapi"
 TARGET = ROOT / "server" / "bezant_server" / "docs" / "openapi.json"
@@ -45,14 +47,7 @@ class OpenApiError(Exception):
 
 
 def main() -> int:
-    text = render()
-    if sys.argv[1:] != ["--check"]:
-        TARGET.write_text(text, encoding="utf-8")
-        return 0
-    if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{TARGET.relative_to(ROOT)} is stale: run make generate", file=sys.stderr)
-    return 1
+    return write_or_check(TARGET, render())
 
 
 def render() -> str:
@@ -237,7 +232,7 @@ def _load(name: str) -> Object:
 
 def _rows(method: MethodDescriptorProto) -> Iterator[tuple[str, str]]:
     """The paths that can be told apart: OpenAPI has no word for all others."""
-    return ((verb, path) for verb, path in contract.bindings(method) if path != _FALLBACK)
+    return ((verb, path) for verb, path in bindings(method.options) if path != _FALLBACK)
 
 
 def _scope(rpc: str) -> Scope | None:

@@ -25,8 +25,10 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from bezant_server.keys import scopes
+from bezant_server.rpc.rows import bindings
 from scripts import contract
-from scripts.contract import PACKAGE, ROOT, Contract
+from scripts.committed import ROOT
+from scripts.contract import PACKAGE, Contract
 
 TARGET = ROOT / "docs"
 INDEX = "reference.md"
@@ -311,11 +313,11 @@ def _names(described: Iterable[DescriptorProto] | Iterable[EnumDescriptorProto])
 
 
 def _paths(method: MethodDescriptorProto) -> list[str]:
-    return [f"`{verb} {path}`" for verb, path in contract.bindings(method)]
+    return [f"`{verb} {path}`" for verb, path in bindings(method.options)]
 
 
 def _is_rest(service: ServiceDescriptorProto) -> bool:
-    return any(any(contract.bindings(method)) for method in service.method)
+    return any(any(bindings(method.options)) for method in service.method)
 
 
 def _is_read(method: MethodDescriptorProto) -> bool:

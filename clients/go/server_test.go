@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 
 	bezant "github.com/bezant/bezant-grpc/clients/go"
+	"github.com/bezant/bezant-grpc/clients/go/internal/stacktest"
 )
 
 // serve runs a server of its own until the test ends, and gives its address.
@@ -48,16 +49,7 @@ func serveOn(t *testing.T, listener net.Listener, register func(*grpc.Server), o
 
 func connect(t *testing.T, target string, opts ...bezant.Option) *bezant.Client {
 	t.Helper()
-	client, err := bezant.Connect(t.Context(), target, opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := client.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return client
+	return stacktest.Connect(t.Context(), t, target, opts...)
 }
 
 // failure is an error as the server sends it.

@@ -11,10 +11,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.clients.typescript import PACKAGE, build
-from tests.support.missing import tool
+from tests.support.browser import chromium
 from tests.support.stack import Stack, start_stack
 
 pytestmark = [pytest.mark.chromium, pytest.mark.node, pytest.mark.timeout(900)]
@@ -25,11 +25,8 @@ _PATIENCE_MS = 30_000
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    path = tool("chromium", "chromium-browser")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture(scope="module")

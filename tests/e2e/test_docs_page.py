@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import ConsoleMessage, Locator, Page, Request, async_playwright, expect
+from playwright.async_api import ConsoleMessage, Locator, Page, Request, expect
 
 from bezant_server.docs import files
-from tests.support.missing import tool
+from tests.support.browser import chromium
 from tests.support.stack import Stack, start_stack
 
 pytestmark = pytest.mark.chromium
@@ -82,15 +82,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 async def visit(stack: Stack) -> AsyncIterator[Visit]:
     """The page, open; whatever a test does there, no request may leave the server that the page is of."""
-    path = tool("chromium", "chromium-browser")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    async with chromium() as browser:
         visit = Visit(await browser.new_page())
         visit.watch()
         await visit.page.goto(f"{stack.rest_url}/docs")
         await expect(visit.page.locator(".opblock").first).to_be_visible(timeout=_DRAWN_MS)
         yield visit
-        await browser.close()
     called = {urlsplit(url).netloc for url in visit.requests if not url.startswith("data:")}
     assert called == {urlsplit(stack.rest_url).netloc}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
-from tests.support.missing import tool
+from tests.support.browser import chromium
 from tests.support.stack import start_stack
 
 pytestmark = pytest.mark.chromium
@@ -18,11 +18,8 @@ pytestmark = pytest.mark.chromium
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    path = tool("chromium", "chromium-browser")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture

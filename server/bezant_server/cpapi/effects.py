@@ -22,7 +22,12 @@ def changes_state(method: str, path: str) -> bool:
     if method not in READ_METHODS:
         return True
     plain = resolved(path)
-    return plain is None or plain.endswith(_READS_THAT_CHANGE_STATE)
+    return plain is None or does_something(plain)
+
+
+def does_something(plain: str) -> bool:
+    """Whether a path, resolved, changes state at the gateway even when it is read."""
+    return plain.endswith(_READS_THAT_CHANGE_STATE)
 
 
 def resolved(path: str) -> str | None:

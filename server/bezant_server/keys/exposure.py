@@ -20,16 +20,16 @@ def guarded(settings: Settings) -> Settings:
     exposed = beyond_loopback(settings)
     if not exposed or settings.insecure:
         return settings
-    told = (
-        f"{', '.join(exposed)}: beyond this machine every call needs an API key, and there is none: make one with "
-        "`bezant keys add NAME`, or set BEZANT_INSECURE=true if something else guards the port"
-    )
     try:
         clients = KeyFile(settings.api_keys_path).scopes()
     except KeysError as error:
         raise ConfigError(f"BEZANT_API_KEYS_PATH: {error}") from None
     if not clients:
-        raise ConfigError(f"{told} (BEZANT_API_KEYS_PATH is {settings.api_keys_path})")
+        raise ConfigError(
+            f"{', '.join(exposed)}: beyond this machine every call needs an API key, and there is none: make one with "
+            "`bezant keys add NAME`, or set BEZANT_INSECURE=true if something else guards the port "
+            f"(BEZANT_API_KEYS_PATH is {settings.api_keys_path})"
+        )
     return settings.model_copy(update={"require_keys": True})
 
 

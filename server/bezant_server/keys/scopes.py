@@ -70,18 +70,18 @@ def _of_forward(call: Call, request: Any, gateway: GatewayUrl) -> Need:
 
 
 def _of_path(method: str, path: str, gateway: GatewayUrl) -> Need:
-    # A logout changes the session whatever the method, and below /sso/ as well; a snapshot costs the account money.
-    if effects.changes_state("GET", path) or (effects.resolved(path) or "").endswith(_REGULATORY_SNAPSHOT):
-        return Scope.TRADE
-    if _is_login(method, path, gateway):
-        return OPEN
-    return Scope.TRADE if effects.changes_state(method, path) else Scope.READ
-
-
-def _is_login(method: str, path: str, gateway: GatewayUrl) -> bool:
-    """Whether it is a page of the gateway's login or an asset of one, however leniently its server reads the path."""
     plain = effects.resolved(path)
-    if plain is None or not _PLAIN.fullmatch(plain) or _is_api(path.lower(), gateway) or _is_api(plain, gateway):
+    # A logout changes the session whatever the method, and below /sso/ as well; a snapshot costs the account money.
+    if plain is None or effects.does_something(plain) or plain.endswith(_REGULATORY_SNAPSHOT):
+        return Scope.TRADE
+    if _is_login(method, path, plain, gateway):
+        return OPEN
+    return Scope.READ if method in READ_METHODS else Scope.TRADE
+
+
+def _is_login(method: str, path: str, plain: str, gateway: GatewayUrl) -> bool:
+    """Whether it is a page of the gateway's login or an asset of one, however leniently its server reads the path."""
+    if not _PLAIN.fullmatch(plain) or _is_api(path.lower(), gateway) or _is_api(plain, gateway):
         return False
     if path.startswith(_SSO) and plain.startswith(_SSO):
         return plain != _TELLS_WHO_IS_LOGGED_IN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,8 +24,7 @@ class Rows:
     def __init__(self, *service_descriptors: Any) -> None:
         methods: dict[str, list[str]] = {}
         for rpc in itertools.chain.from_iterable(service.methods for service in service_descriptors):
-            rule = rpc.GetOptions().Extensions[annotations_pb2.http]
-            for method, template in _bindings([rule, *rule.additional_bindings]):
+            for method, template in bindings(rpc.GetOptions()):
                 methods.setdefault(template, []).append(method)
         # Envoy prefers a literal segment to a field, so the templates with fewer fields are looked at first.
         self._rows = [
@@ -63,13 +62,15 @@ class Rows:
         return ""
 
 
-def _bindings(rules: Iterable[Any]) -> Iterable[tuple[str, str]]:
-    for rule in rules:
-        verb = rule.WhichOneof("pattern")
+def bindings(options: Any) -> Iterator[tuple[str, str]]:
+    """The HTTP methods and path templates of an RPC with these `google.protobuf.MethodOptions`."""
+    rule = options.Extensions[annotations_pb2.http]
+    for each in (rule, *rule.additional_bindings):
+        verb = each.WhichOneof("pattern")
         if verb in _VERBS:
-            yield verb.upper(), getattr(rule, verb)
+            yield verb.upper(), getattr(each, verb)
         elif verb == "custom":
-            yield rule.custom.kind, rule.custom.path
+            yield each.custom.kind, each.custom.path
 
 
 def _pattern(template: str) -> re.Pattern[str]:

@@ -53,7 +53,13 @@ func Running(t *testing.T) *Stack {
 // Connect connects to it until the test ends.
 func (s *Stack) Connect(ctx context.Context, t *testing.T) *bezant.Client {
 	t.Helper()
-	client, err := bezant.Connect(ctx, s.Target, bezant.WithAPIKey(s.key))
+	return Connect(ctx, t, s.Target, bezant.WithAPIKey(s.key))
+}
+
+// Connect connects to a server until the test ends.
+func Connect(ctx context.Context, t *testing.T, target string, opts ...bezant.Option) *bezant.Client {
+	t.Helper()
+	client, err := bezant.Connect(ctx, target, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
